@@ -1,0 +1,190 @@
+"""The one definition of every feature, for training and for serving.
+
+A feature is a quotient of integer tallies (see `tallies`): only +, -, *, / on exact numbers, so
+every engine that has the tallies has the feature to the bit. NaN says "no history"; 0 says
+"history, and nothing bad in it". Rates are shrunk, (bad + a) / (n + b), so that one late
+delivery out of one is not yet a habit.
+
+FINANCIAL reads money and identity, never conduct, reviews or who deals with whom. SOCIAL reads
+conduct in deals, listings and messages on this platform, never identity or money. Sex, age,
+nationality, marital status, religion, language, name, photo and place are in neither, nor
+anything about friends. `tests/ml/test_features_schema.py` holds these lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from handsel_ml.contract import Fact, ScoreKind, micros
+from handsel_ml.errors import FactInvalid
+from handsel_ml.facts import FactTable, Ints
+from handsel_ml.tallies import Tally, tally_many, tally_member
+from handsel_ml.tally_list import TALLIES
+
+Floats = NDArray[np.float64]
+Sums = dict[str, Ints]
+
+
+class Feature(msgspec.Struct, frozen=True, kw_only=True):
+    """A named column. `sign` +1: more of it never lowers PD; -1: never raises it; 0: free.
+
+    `group`: the reason group under which it is explained. `reads`: the tallies it needs.
+    """
+
+    name: str
+    sign: int
+    group: str
+    reads: tuple[str, ...]
+    make: Callable[[Sums], Floats]
+
+
+def _count(name: str, sign: int, group: str, *parts: str) -> Feature:
+    """A sum of tallies; 0 where there are none."""
+
+    def make(sums: Sums) -> Floats:
+        return sum((sums[p] for p in parts), np.int64(0)).astype(np.float64)
+
+    return Feature(name=name, sign=sign, group=group, reads=parts, make=make)
+
+
+def _share(
+    name: str,
+    sign: int,
+    group: str,
+    part: Sequence[str],
+    whole: Sequence[str],
+    prior: tuple[int, int],
+    minus: Sequence[str] = (),
+    square: bool = False,
+) -> Feature:
+    """(part - minus + a) / (whole + b) with prior (a, b); NaN where whole is 0.
+
+    `square` squares the whole (for the Herfindahl index); `minus` never takes part below 0.
+    """
+    a, b = prior
+
+    def make(sums: Sums) -> Floats:
+        top = sum((sums[p] for p in part), np.int64(0)) - sum((sums[p] for p in minus), np.int64(0))
+        bottom = sum((sums[p] for p in whole), np.int64(0))
+        bottom = bottom * bottom if square else bottom
+        quotient = (np.maximum(top, 0) + a) / np.maximum(bottom + b, 1)
+        return np.where(bottom > 0, quotient, np.nan)
+
+    return Feature(name=name, sign=sign, group=group, reads=(*part, *whole, *minus), make=make)
+
+
+def _age_days(name: str, sign: int, group: str, start: str) -> Feature:
+    """Whole days since a tally that holds a moment in seconds; NaN where it is 0."""
+
+    def make(sums: Sums) -> Floats:
+        days = (sums["now_s"] - sums[start]) // 86_400
+        return np.where(sums[start] > 0, days, np.nan)
+
+    return Feature(name=name, sign=sign, group=group, reads=(start,), make=make)
+
+
+_CLOSED_MONEY = (
+    "settled_minor",
+    "refunded_minor",
+    "cancelled_minor",
+    "other_cancelled_minor",
+)
+
+FINANCIAL: tuple[Feature, ...] = (
+    _count("verification_steps", -1, "identity", "verification_steps"),
+    _age_days("account_age_days", -1, "tenure", "joined_s"),
+    _count("settled_deals", -1, "track_record", "settled_capped"),
+    _count("months_with_deals", -1, "track_record", "settled_months"),
+    _share("exposure_30d", 1, "exposure", ["funded_minor_30d"], ["settled_minor_365d"], (0, 20000)),
+    _share("open_exposure", 1, "exposure", ["funded_minor"], ["funded_minor"], (0, 20000),
+           minus=_CLOSED_MONEY),
+    _count("chargebacks_365d", 1, "chargebacks", "chargebacks_365d"),
+    _share("chargeback_rate", 1, "chargebacks", ["chargebacks"], ["buyer_funded"], (1, 50)),
+    _count("chargebacks_lost", 1, "chargebacks", "chargebacks_lost"),
+    _count("negative_balances", 1, "negative_balance", "negative_balances"),
+    _count("failed_top_ups_90d", 1, "top_ups", "failed_top_ups_90d"),
+    _share("failed_top_up_rate", 1, "top_ups", ["failed_top_ups"], ["top_ups", "failed_top_ups"],
+           (1, 20)),
+    _share("unfunded_rate", 1, "funding", ["unfunded"], ["buyer_funded", "unfunded"], (1, 50)),
+    _share("not_delivered_rate", 1, "not_delivered", ["seller_refunded"], ["seller_funded"],
+           (1, 50)),
+    _count("not_delivered_365d", 1, "not_delivered", "seller_refunded_365d"),
+)  # fmt: skip
+
+SOCIAL: tuple[Feature, ...] = (
+    _count("settled_deals", -1, "track_record", "settled_capped"),
+    _count("months_with_deals", -1, "track_record", "settled_months"),
+    _count("distinct_counterparties", -1, "counterparties", "distinct_counterparties"),
+    _share("counterparty_concentration", 1, "counterparties", ["counterparty_squares"],
+           ["settled"], (0, 0), square=True),
+    _share("completion_rate", -1, "completion", ["settled"],
+           ["settled", "cancelled", "refunded", "no_shows"], (9, 10)),
+    _share("cancel_rate", 1, "cancellations", ["cancelled"], ["settled", "cancelled"], (1, 20)),
+    _count("cancelled_90d", 1, "cancellations", "cancelled_90d"),
+    _share("late_rate", 1, "punctuality", ["late"], ["on_time", "late"], (1, 10)),
+    _share("late_hours_mean", 1, "punctuality", ["late_s"], ["on_time", "late"], (3600, 1)),
+    _share("unanswered_rate", 1, "availability", ["unanswered"],
+           ["unanswered", "declined", "seller_funded"], (1, 20)),
+    _share("slow_answer_rate", 1, "answers", ["slow_answers"], ["answers"], (1, 5)),
+    _count("no_shows", 1, "no_shows", "no_shows"),
+    _count("disputes_against_365d", 1, "disputes", "disputes_365d"),
+    _count("disputes_lost", 1, "disputes", "disputes_lost"),
+    _count("reports_upheld", 1, "reports", "reports_upheld"),
+    _count("listings_removed", 1, "listings", "listings_removed"),
+    _share("review_mean", -1, "reviews", ["stars"], ["reviews"], (23, 5)),
+    _share("low_review_rate_180d", 1, "reviews", ["low_reviews_180d"], ["reviews_180d"], (1, 10)),
+)  # fmt: skip
+
+FEATURES: dict[ScoreKind, tuple[Feature, ...]] = {"financial": FINANCIAL, "social": SOCIAL}
+CLOSED_DEALS = "closed_capped"
+
+
+def _needed(kind: ScoreKind) -> tuple[Tally, ...]:
+    """The tallies a kind reads, in a fixed order, plus the count of closed deals."""
+    names = {CLOSED_DEALS} | {name for feature in FEATURES[kind] for name in feature.reads}
+    return tuple(tally for tally in TALLIES if tally.name in names)
+
+
+NEEDED: dict[ScoreKind, tuple[Tally, ...]] = {
+    "financial": _needed("financial"),
+    "social": _needed("social"),
+}
+
+
+class FeatureRows(msgspec.Struct, frozen=True, kw_only=True):
+    """`matrix`: float64, shape (rows, features). `closed`: closed deals per row, int64."""
+
+    matrix: Floats
+    closed: Ints
+
+
+def features(facts: Sequence[Fact], as_of: datetime, kind: ScoreKind) -> Floats:
+    """The vector of one member as of a moment: float64, shape (features,), NaN = no history."""
+    return feature_row(facts, as_of, kind).matrix[0]
+
+
+def feature_row(facts: Sequence[Fact], as_of: datetime, kind: ScoreKind) -> FeatureRows:
+    """As `features`, with the count of closed deals; one row. Raises `FactInvalid`."""
+    if len({fact.member_id for fact in facts}) > 1:
+        raise FactInvalid("several_members", "features are built for one member at a time")
+    sums = tally_member(facts, as_of, NEEDED[kind]).reshape(1, -1)
+    return _finish(sums, np.array([micros(as_of)], dtype=np.int64), kind)
+
+
+def feature_rows(table: FactTable, member: Ints, as_of_us: Ints, kind: ScoreKind) -> FeatureRows:
+    """Rows of (member index, moment in microseconds), bit-equal to `feature_row` of each."""
+    return _finish(tally_many(table, member, as_of_us, NEEDED[kind]), as_of_us, kind)
+
+
+def _finish(sums: Ints, as_of_us: Ints, kind: ScoreKind) -> FeatureRows:
+    """Turn tallies into features; the only place where integers become quotients."""
+    named = {tally.name: sums[:, i] for i, tally in enumerate(NEEDED[kind])}
+    named["now_s"] = as_of_us // 1_000_000
+    columns = [feature.make(named) for feature in FEATURES[kind]]
+    matrix = np.ascontiguousarray(np.column_stack(columns), dtype=np.float64)
+    return FeatureRows(matrix=matrix, closed=named[CLOSED_DEALS])

@@ -1,0 +1,1 @@
+"""How people deal: the process engine, orders, reviews."""

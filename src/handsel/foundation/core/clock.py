@@ -1,0 +1,19 @@
+"""The only place that reads the time.
+
+Business time is the database's ``foundation.handsel_now()`` (clock + the sandbox's offset), so that
+SQL, sweeps and Python agree; Python gets it with the unit of work (``tx.now``). Here are only the
+process's own clocks: for durations, and for the moment before a database is there.
+"""
+
+import time
+from datetime import UTC, datetime
+
+
+def monotonic() -> float:
+    """Seconds for measuring durations; no relation to the time of day."""
+    return time.monotonic()
+
+
+def wall() -> datetime:
+    """The machine's UTC time, for logs and file names; never for a deadline."""
+    return datetime.now(UTC)

@@ -1,0 +1,161 @@
+"""The unit of work: one database transaction, and the only place that commits.
+
+A service reads and locks through it at once; what it writes by the domains' write functions is
+collected and sent in one statement at the end, with the events, just before COMMIT. So a money
+request costs few round trips, and an event exists exactly when its cause does.
+"""
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+import anyio
+import asyncpg
+
+from handsel.foundation.db.errors import is_retryable, translate
+
+T = TypeVar("T")
+_ATTEMPTS = 4
+
+
+class Tx:
+    """A running transaction. ``now`` is the business time of its start."""
+
+    __slots__ = ("_calls", "_events", "conn", "now")
+
+    def __init__(self, conn: asyncpg.Connection, now: datetime) -> None:
+        self.conn = conn
+        self.now = now
+        self._calls: list[tuple[str, tuple[str, ...], tuple[Any, ...]]] = []
+        self._events: list[tuple[str, UUID, Any]] = []
+
+    async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
+        """Rows."""
+        return await self.conn.fetch(sql, *args)
+
+    async def fetchrow(self, sql: str, *args: Any) -> asyncpg.Record | None:
+        """The first row or None."""
+        return await self.conn.fetchrow(sql, *args)
+
+    async def fetchval(self, sql: str, *args: Any) -> Any:
+        """The first column of the first row or None."""
+        return await self.conn.fetchval(sql, *args)
+
+    async def execute(self, sql: str, *args: Any) -> str:
+        """The command tag, e.g. ``UPDATE 1``."""
+        return await self.conn.execute(sql, *args)
+
+    def call(self, function: str, types: tuple[str, ...], *args: Any) -> None:
+        """Collect a call of a write function, e.g. ``("money.post", ("uuid[]", …), ids, …)``."""
+        if len(types) != len(args):
+            raise TypeError(f"{function} takes {len(types)} arguments, not {len(args)}")
+        self._calls.append((function, types, args))
+
+    def emit(self, topic: str, aggregate_id: UUID, payload: Any) -> None:
+        """Collect an event for the outbox; it commits with what caused it, or not at all."""
+        self._events.append((topic, aggregate_id, payload))
+
+    async def flush(self) -> None:
+        """Send what was collected as one statement, in order. Refusals of SQL surface here."""
+        if self._events:
+            topics, ids, payloads = (list(column) for column in zip(*self._events, strict=True))
+            types = ("text[]", "uuid[]", "jsonb[]")
+            self.call("foundation.record_events", types, topics, ids, payloads)
+            self._events.clear()
+        if not self._calls:
+            return
+        parts: list[str] = []
+        values: list[Any] = []
+        for function, types, args in self._calls:
+            first = len(values) + 1
+            marks = ", ".join(f"${first + i}::{kind}" for i, kind in enumerate(types))
+            parts.append(f"{function}({marks})")
+            values.extend(args)
+        self._calls.clear()
+        await self.conn.fetchrow(f"SELECT {', '.join(parts)}", *values)
+
+
+class Database:
+    """A pool and the transactions over it. One per process."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self.pool = pool
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection for reads that need no transaction."""
+        async with self.pool.acquire() as conn:
+            yield conn
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        """Everything inside commits together at the end, or not at all."""
+        async with self.pool.acquire() as conn:
+            async with begin(conn) as tx:
+                yield tx
+
+    async def run(self, use_case: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run a use case in a transaction; again, whole, after a deadlock (at most three times)."""
+        return await retrying(lambda: self._once(use_case))
+
+    async def _once(self, use_case: Callable[[Tx], Awaitable[T]]) -> T:
+        async with self.transaction() as tx:
+            return await use_case(tx)
+
+
+@asynccontextmanager
+async def begin(
+    conn: asyncpg.Connection, opening: Callable[[], Awaitable[datetime]] | None = None
+) -> AsyncIterator[Tx]:
+    """BEGIN on this connection; COMMIT at the end of the block, ROLLBACK on any exception.
+
+    ``opening`` may replace the first query (which must return the business time).
+    """
+    await conn.execute("BEGIN")
+    try:
+        if opening is None:
+            now = await conn.fetchval("SELECT foundation.handsel_now()")
+        else:
+            now = await opening()
+        tx = Tx(conn, now)
+        yield tx
+        await tx.flush()
+        await conn.execute("COMMIT")
+    except BaseException as error:
+        await _rollback(conn)
+        if isinstance(error, asyncpg.PostgresError) and not is_retryable(error):
+            problem = translate(error)
+            if problem is not None:
+                raise problem from error
+        raise
+
+
+async def retrying(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Repeat after 40001/40P01 with jitter: the database undid it all, so it may run again."""
+    for number in range(1, _ATTEMPTS):
+        try:
+            return await attempt()
+        except asyncpg.PostgresError as error:
+            if not is_retryable(error):
+                raise
+            await anyio.sleep(random.uniform(0.005, 0.02) * 2**number)  # noqa: S311 - jitter
+    try:
+        return await attempt()
+    except asyncpg.PostgresError as error:
+        raise translate(error) or error from error
+
+
+async def _rollback(conn: asyncpg.Connection) -> None:
+    """ROLLBACK also while the task is being cancelled; a dead connection has rolled back itself."""
+    with anyio.CancelScope(shield=True):
+        if conn.is_closed():
+            return
+        try:
+            await conn.execute("ROLLBACK")
+        except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, OSError):
+            conn.terminate()
+
+

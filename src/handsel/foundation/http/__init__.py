@@ -1,0 +1,1 @@
+"""HTTP for every domain: who asks, the unit of work of a request, problems, ETags, paging."""

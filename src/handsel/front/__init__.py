@@ -1,0 +1,1 @@
+"""The doors: HTTP API, web page, worker, command line."""

@@ -1,0 +1,1 @@
+"""The HTTP API: the app factory, middleware, health, the API page."""

@@ -1,0 +1,75 @@
+"""The app factory: the explicit table of controllers and what every handler may ask for."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Controller, Litestar, Request
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+
+from handsel import __version__
+from handsel.foundation.core.settings import Settings
+from handsel.foundation.db.pool import open_pool
+from handsel.foundation.db.uow import Database
+from handsel.foundation.http import problems
+from handsel.foundation.http.principal import Principal, provide_principal, provide_visitor
+from handsel.foundation.http.work import provide_free_work, provide_work
+
+#: Every controller of the house, floor by floor.
+CONTROLLERS: list[type[Controller]] = []
+_MAX_BODY_BYTES = 1_000_000
+
+
+def create_app(settings: Settings, database: Database | None = None, url: str = "") -> Litestar:
+    """The API over a given database (tests), or over a pool that it opens on ``url`` itself."""
+    state = State({"settings": settings})
+    if database is not None:
+        _install(state, database)
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        if database is not None:
+            yield
+            return
+        pool = await open_pool(url, size=settings.pool_size)
+        _install(app.state, Database(pool))
+        yield
+        await pool.close()
+
+    return Litestar(
+        route_handlers=CONTROLLERS,
+        lifespan=[lifespan],
+        state=state,
+        dependencies={
+            "principal": Provide(provide_principal),
+            "visitor": Provide(provide_visitor),
+            "work": Provide(provide_work),
+            "free_work": Provide(provide_free_work),
+            "database": Provide(_database, sync_to_thread=False),
+            "settings": Provide(_settings, sync_to_thread=False),
+        },
+        exception_handlers={Exception: problems.answer},
+        request_max_body_size=_MAX_BODY_BYTES,
+        openapi_config=OpenAPIConfig(title="handsel", version=__version__),
+    )
+
+
+def _install(state: State, database: Database) -> None:
+    from handsel.people.members.service import authenticate
+
+    async def look_up(token: str) -> Principal | None:
+        async with database.reading() as conn:
+            return await authenticate(conn, token)
+
+    state.database = database
+    state.authenticate = look_up
+
+
+def _database(request: Request[Any, Any, State]) -> Database:
+    return request.app.state.database
+
+
+def _settings(request: Request[Any, Any, State]) -> Settings:
+    return request.app.state.settings

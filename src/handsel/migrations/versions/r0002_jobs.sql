@@ -1,0 +1,1 @@
+-- The outbox, the queue, parked jobs.

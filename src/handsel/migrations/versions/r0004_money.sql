@@ -1,0 +1,1 @@
+-- Units, accounts, transfers, holds, the sandbox provider.

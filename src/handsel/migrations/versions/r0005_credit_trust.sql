@@ -1,0 +1,1 @@
+-- Facts, score snapshots, exposures, confirmations, decisions.

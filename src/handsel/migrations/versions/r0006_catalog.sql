@@ -1,0 +1,1 @@
+-- Categories, storefronts, listings, the search documents.

@@ -1,0 +1,1 @@
+-- Orders, timers, timelines, reviews.
