@@ -93,15 +93,15 @@ async def _tx_url(server: embedded.ServerAddress, template: str) -> AsyncIterato
 async def tx(_tx_url: str) -> AsyncIterator[Tx]:
     """A transaction that is rolled back. Deferred constraints are checked at the end."""
     conn = await connect(_tx_url)
-    await conn.execute("BEGIN")
+    outer = conn.transaction()
+    await outer.start()
     work = Tx(conn, await conn.fetchval("SELECT foundation.handsel_now()"))
     try:
         yield work
-        if conn.is_in_transaction():
-            await work.flush()
-            await conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        await work.flush()
+        await conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
     finally:
-        await conn.execute("ROLLBACK")
+        await outer.rollback()
         await conn.close()
 
 

@@ -122,7 +122,7 @@ SCHEMA: dict[FactKind, FactSchema] = {
     FactKind.AUTO_APPROVED: _of("settled by the timer, without a word", *_BOTH),
     FactKind.DELIVERED_ON_TIME: _of("delivered by the agreed time", "seller"),
     FactKind.DELIVERED_LATE: _of("delivered; value = seconds late", "seller", value=(1, _YEAR_S)),
-    FactKind.NO_SHOW: _of("did not appear", *_BOTH),
+    FactKind.NO_SHOW: _of("did not appear; the hold went back", *_BOTH, money=True),
     FactKind.REVIEW_RECEIVED: _of("was reviewed; value = stars", *_BOTH, value=(1, 5)),
     FactKind.MESSAGE_ANSWERED: _of("answered; value = seconds", value=(0, _YEAR_S)),
     FactKind.DISPUTE_OPENED_AGAINST: _of("the other one opened a dispute", *_BOTH),

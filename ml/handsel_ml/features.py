@@ -43,11 +43,18 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
     make: Callable[[Sums], Floats]
 
 
+def _sum(sums: Sums, names: Sequence[str]) -> Ints:
+    total = np.zeros_like(sums["now_s"])
+    for name in names:
+        total = total + sums[name]
+    return total
+
+
 def _count(name: str, sign: int, group: str, *parts: str) -> Feature:
     """A sum of tallies; 0 where there are none."""
 
     def make(sums: Sums) -> Floats:
-        return sum((sums[p] for p in parts), np.int64(0)).astype(np.float64)
+        return _sum(sums, parts).astype(np.float64)
 
     return Feature(name=name, sign=sign, group=group, reads=parts, make=make)
 
@@ -69,8 +76,8 @@ def _share(
     a, b = prior
 
     def make(sums: Sums) -> Floats:
-        top = sum((sums[p] for p in part), np.int64(0)) - sum((sums[p] for p in minus), np.int64(0))
-        bottom = sum((sums[p] for p in whole), np.int64(0))
+        top = _sum(sums, part) - _sum(sums, minus)
+        bottom = _sum(sums, whole)
         bottom = bottom * bottom if square else bottom
         quotient = (np.maximum(top, 0) + a) / np.maximum(bottom + b, 1)
         return np.where(bottom > 0, quotient, np.nan)
@@ -93,6 +100,7 @@ _CLOSED_MONEY = (
     "refunded_minor",
     "cancelled_minor",
     "other_cancelled_minor",
+    "no_show_minor",
 )
 
 FINANCIAL: tuple[Feature, ...] = (
@@ -142,11 +150,17 @@ SOCIAL: tuple[Feature, ...] = (
 
 FEATURES: dict[ScoreKind, tuple[Feature, ...]] = {"financial": FINANCIAL, "social": SOCIAL}
 CLOSED_DEALS = "closed_capped"
+BADS: dict[ScoreKind, tuple[str, ...]] = {
+    "financial": ("chargebacks_lost", "unfunded", "seller_refunded"),
+    "social": ("cancelled", "no_shows", "disputes_lost", "reports_upheld"),
+}
 
 
 def _needed(kind: ScoreKind) -> tuple[Tally, ...]:
-    """The tallies a kind reads, in a fixed order, plus the count of closed deals."""
-    names = {CLOSED_DEALS} | {name for feature in FEATURES[kind] for name in feature.reads}
+    """The tallies a kind reads, in a fixed order, plus those of closed deals and known bads."""
+    names = {CLOSED_DEALS, *BADS[kind]} | {
+        name for feature in FEATURES[kind] for name in feature.reads
+    }
     return tuple(tally for tally in TALLIES if tally.name in names)
 
 
@@ -157,15 +171,17 @@ NEEDED: dict[ScoreKind, tuple[Tally, ...]] = {
 
 
 class FeatureRows(msgspec.Struct, frozen=True, kw_only=True):
-    """`matrix`: float64, shape (rows, features). `closed`: closed deals per row, int64."""
+    """`matrix`: float64, shape (rows, features); `closed` deals and known `bads` per row, int64."""
 
     matrix: Floats
     closed: Ints
+    bads: Ints
 
 
 def features(facts: Sequence[Fact], as_of: datetime, kind: ScoreKind) -> Floats:
     """The vector of one member as of a moment: float64, shape (features,), NaN = no history."""
-    return feature_row(facts, as_of, kind).matrix[0]
+    vector: Floats = feature_row(facts, as_of, kind).matrix[0]
+    return vector
 
 
 def feature_row(facts: Sequence[Fact], as_of: datetime, kind: ScoreKind) -> FeatureRows:
@@ -187,4 +203,4 @@ def _finish(sums: Ints, as_of_us: Ints, kind: ScoreKind) -> FeatureRows:
     named["now_s"] = as_of_us // 1_000_000
     columns = [feature.make(named) for feature in FEATURES[kind]]
     matrix = np.ascontiguousarray(np.column_stack(columns), dtype=np.float64)
-    return FeatureRows(matrix=matrix, closed=named[CLOSED_DEALS])
+    return FeatureRows(matrix=matrix, closed=named[CLOSED_DEALS], bads=_sum(named, BADS[kind]))

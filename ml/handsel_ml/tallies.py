@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from handsel_ml.contract import ROLES, Fact, FactKind, Role, micros
-from handsel_ml.facts import KIND_CODE, FactTable, Ints
+from handsel_ml.facts import KIND_CODE, FactTable, Ints, distinct
 
 DAY_US = 86_400 * 1_000_000
 MONTH_US = 30 * DAY_US
@@ -110,8 +110,10 @@ def _increment(
 
 def tally_many(table: FactTable, member: Ints, as_of_us: Ints, tallies: Sequence[Tally]) -> Ints:
     """Tallies for rows of (member index, moment): int64, shape (rows, tallies)."""
+    asked = np.lexsort((as_of_us, member))
+    member, as_of_us = member[asked], as_of_us[asked]
     table = table.take(np.lexsort((np.maximum(table.value, 0), table.known, table.member)))
-    moments = np.unique(table.known)
+    moments = distinct(table.known)
     width = len(moments) + 1
     keys = table.member * width + np.searchsorted(moments, table.known)
 
@@ -128,13 +130,15 @@ def tally_many(table: FactTable, member: Ints, as_of_us: Ints, tallies: Sequence
         running = np.zeros(len(table) + 1, dtype=np.int64)
         np.cumsum(_increments(tally, table), out=running[1:])
         start = first if tally.days is None else begin[tally.days]
-        sums[:, position] = running[end] - running[start]
+        sums[asked, position] = running[end] - running[start]
     return sums
 
 
 def _increments(tally: Tally, table: FactTable) -> Ints:
     """What each fact of the sorted table adds: int64, shape (facts,)."""
-    mask = np.isin(table.kind, [KIND_CODE[kind] for kind in tally.kinds])
+    wanted = np.zeros(len(KIND_CODE), dtype=bool)
+    wanted[[KIND_CODE[kind] for kind in tally.kinds]] = True
+    mask = wanted[table.kind]
     if tally.role is not None:
         mask &= table.role == ROLES.index(tally.role)
     if tally.least is not None:

@@ -23,6 +23,7 @@ TALLIES: tuple[Tally, ...] = (
     Tally(name="refunded_minor", kinds=(K.ORDER_REFUNDED,), measure="amount"),
     Tally(name="cancelled_minor", kinds=(K.ORDER_CANCELLED_BY_SELF,), measure="amount"),
     Tally(name="other_cancelled_minor", kinds=(K.ORDER_CANCELLED_BY_OTHER,), measure="amount"),
+    Tally(name="no_show_minor", kinds=(K.NO_SHOW,), measure="amount"),
     Tally(name="buyer_funded", kinds=(K.ORDER_FUNDED,), role="buyer"),
     Tally(name="seller_funded", kinds=(K.ORDER_FUNDED,), role="seller"),
     Tally(name="unfunded", kinds=(K.ORDER_UNFUNDED,)),

@@ -25,7 +25,20 @@ def record(
     actor_id: UUID | None = None,
 ) -> None:
     """Add an entry. ``body`` is what a later reader needs to judge the act; never a secret."""
-    tx.call(
+    tx.call("foundation.record_audit", _TYPES, [stream], [subject_id], [actor_id], [action], [body])
+
+
+def record_refusal(
+    tx: Tx,
+    stream: str,
+    action: str,
+    body: Any,
+    *,
+    subject_id: UUID | None = None,
+    actor_id: UUID | None = None,
+) -> None:
+    """Add an entry in case this transaction is refused: the attempt is the act."""
+    tx.if_refused(
         "foundation.record_audit", _TYPES, [stream], [subject_id], [actor_id], [action], [body]
     )
 

@@ -15,22 +15,25 @@ from uuid import UUID
 import anyio
 import asyncpg
 
+from handsel.foundation.core.errors import Problem
 from handsel.foundation.db.errors import is_retryable, translate
 
 T = TypeVar("T")
 _ATTEMPTS = 4
+_Call = tuple[str, tuple[str, ...], tuple[Any, ...]]
 
 
 class Tx:
     """A running transaction. ``now`` is the business time of its start."""
 
-    __slots__ = ("_calls", "_events", "conn", "now")
+    __slots__ = ("_calls", "_events", "_if_refused", "conn", "now")
 
     def __init__(self, conn: asyncpg.Connection, now: datetime) -> None:
         self.conn = conn
         self.now = now
-        self._calls: list[tuple[str, tuple[str, ...], tuple[Any, ...]]] = []
+        self._calls: list[_Call] = []
         self._events: list[tuple[str, UUID, Any]] = []
+        self._if_refused: list[_Call] = []
 
     async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
         """Rows."""
@@ -53,6 +56,22 @@ class Tx:
         if len(types) != len(args):
             raise TypeError(f"{function} takes {len(types)} arguments, not {len(args)}")
         self._calls.append((function, types, args))
+
+    def if_refused(self, function: str, types: tuple[str, ...], *args: Any) -> None:
+        """Collect a call for the case that a problem undoes this transaction: it then commits by
+        itself (a wrong password moves nothing, but it counts). Forgotten after a success."""
+        self._if_refused.append((function, types, args))
+
+    @property
+    def counts_refusals(self) -> bool:
+        """Whether something is to be kept should this transaction be refused."""
+        return bool(self._if_refused)
+
+    async def flush_refused(self) -> None:
+        """Send what was collected for a refusal, instead of everything else; after ROLLBACK."""
+        self._calls, self._if_refused = self._if_refused, []
+        self._events.clear()
+        await self.flush()
 
     def emit(self, topic: str, aggregate_id: UUID, payload: Any) -> None:
         """Collect an event for the outbox; it commits with what caused it, or not at all."""
@@ -115,6 +134,7 @@ async def begin(
     ``opening`` may replace the first query (which must return the business time).
     """
     await conn.execute("BEGIN")
+    tx: Tx | None = None
     try:
         if opening is None:
             now = await conn.fetchval("SELECT foundation.handsel_now()")
@@ -126,6 +146,8 @@ async def begin(
         await conn.execute("COMMIT")
     except BaseException as error:
         await _rollback(conn)
+        if isinstance(error, Problem) and tx is not None and tx.counts_refusals:
+            await tx.flush_refused()  # one statement, so one transaction
         if isinstance(error, asyncpg.PostgresError) and not is_retryable(error):
             problem = translate(error)
             if problem is not None:
@@ -157,5 +179,3 @@ async def _rollback(conn: asyncpg.Connection) -> None:
             await conn.execute("ROLLBACK")
         except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, OSError):
             conn.terminate()
-
-

@@ -46,7 +46,7 @@ async def claim(conn: asyncpg.Connection, key: Key) -> tuple[Any, StoredAnswer |
     row = await conn.fetchrow(
         "SELECT * FROM foundation.claim_answer($1, $2, $3)", key.principal, key.route, key.key
     )
-    assert row is not None  # noqa: S101 - a function with OUT parameters returns one row
+    assert row is not None
     if row["status"] is not None:
         if row["request_sha256"] != key.request_sha256:
             raise IdempotencyKeyReused

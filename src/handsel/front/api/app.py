@@ -7,24 +7,36 @@ from typing import Any
 from litestar import Controller, Litestar, Request
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
 
-from handsel import __version__
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.pool import open_pool
 from handsel.foundation.db.uow import Database
 from handsel.foundation.http import problems
 from handsel.foundation.http.principal import Principal, provide_principal, provide_visitor
 from handsel.foundation.http.work import provide_free_work, provide_work
+from handsel.front.api import openapi
+from handsel.front.api.docs import DocsController
+from handsel.front.api.health import HealthController
+from handsel.front.api.metrics import Meters, MetricsController
+from handsel.front.api.middleware import Observed, bind_member
+from handsel.front.api.sandbox import SandboxController
+from handsel.front.web.assets import WebController
 
 #: Every controller of the house, floor by floor.
-CONTROLLERS: list[type[Controller]] = []
+CONTROLLERS: list[type[Controller]] = [
+    # front
+    HealthController,
+    MetricsController,
+    DocsController,
+    SandboxController,
+    WebController,
+]
 _MAX_BODY_BYTES = 1_000_000
 
 
 def create_app(settings: Settings, database: Database | None = None, url: str = "") -> Litestar:
     """The API over a given database (tests), or over a pool that it opens on ``url`` itself."""
-    state = State({"settings": settings})
+    state = State({"settings": settings, "meters": Meters()})
     if database is not None:
         _install(state, database)
 
@@ -38,7 +50,7 @@ def create_app(settings: Settings, database: Database | None = None, url: str = 
         yield
         await pool.close()
 
-    return Litestar(
+    app = Litestar(
         route_handlers=CONTROLLERS,
         lifespan=[lifespan],
         state=state,
@@ -52,16 +64,23 @@ def create_app(settings: Settings, database: Database | None = None, url: str = 
         },
         exception_handlers={Exception: problems.answer},
         request_max_body_size=_MAX_BODY_BYTES,
-        openapi_config=OpenAPIConfig(title="handsel", version=__version__),
+        openapi_config=openapi.config(),
     )
+    app.asgi_handler = Observed(app.asgi_handler, state.meters)
+    return app
 
 
 def _install(state: State, database: Database) -> None:
     from handsel.people.members.service import authenticate
 
+    secret = state.settings.secret_bytes()
+
     async def look_up(token: str) -> Principal | None:
         async with database.reading() as conn:
-            return await authenticate(conn, token)
+            principal = await authenticate(conn, token)
+        if principal is not None:
+            bind_member(principal.member_id, secret)
+        return principal
 
     state.database = database
     state.authenticate = look_up

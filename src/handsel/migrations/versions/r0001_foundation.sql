@@ -15,6 +15,8 @@ DO $shim$ BEGIN
 END $shim$;
 
 GRANT USAGE ON SCHEMA foundation TO handsel_app;
+-- /readyz compares the schema with what the program needs.
+GRANT SELECT ON foundation.alembic_version TO handsel_app;
 
 -- One clock for SQL, sweeps and Python. The offset moves only in sandbox mode, and only forward.
 CREATE TABLE foundation.clock (

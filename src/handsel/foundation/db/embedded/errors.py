@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class EmbeddedUnavailable(Exception):  # noqa: N818 - it states a fact, like every error here
+class EmbeddedUnavailable(Exception):
     """The embedded PostgreSQL cannot be used; `str(error)` is one sentence for the user."""
 
 

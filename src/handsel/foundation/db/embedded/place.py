@@ -85,6 +85,11 @@ class Place:
         return self.base / "postgres.alive"
 
     @property
+    def note(self) -> Path:
+        """For people who look into root's /var/lib/handsel: which home this is."""
+        return self.base / "home"
+
+    @property
     def log(self) -> Path:
         return self.base / "postgres.log"
 
@@ -135,11 +140,17 @@ def make_base(place: Place) -> None:
     if not runs_as_root():
         place.base.mkdir(parents=True, exist_ok=True)
         return
-    for folder in (SYSTEM_BASE, place.base):
-        if not folder.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o755)  # the system user passes through, whatever root's umask says
-    write_file(place.base / "home", os.fsencode(place.home) + b"\n", None)
+    make_system_dir(SYSTEM_BASE)
+    make_system_dir(place.base)
+    if not place.note.exists():
+        write_file(place.note, os.fsencode(place.home) + b"\n", None)
+
+
+def make_system_dir(folder: Path) -> None:
+    """Create a folder that the system user passes through, whatever root's umask says."""
+    if not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)
 
 
 def make_private_dir(folder: Path, owner: Owner) -> None:
@@ -187,7 +198,7 @@ def sweep_unfinished(target: Path) -> None:
 def publish(side: Path, target: Path) -> None:
     """Give the finished side folder its name, durably."""
     side.rename(target)
-    sync_dir(target.parent)
+    sync(target.parent)
 
 
 def give_to(path: Path, owner: Owner) -> None:
@@ -195,8 +206,9 @@ def give_to(path: Path, owner: Owner) -> None:
         os.chown(path, owner.uid, owner.gid, follow_symlinks=False)
 
 
-def sync_dir(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Write a file or the entries of a folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

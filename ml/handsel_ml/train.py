@@ -1,0 +1,246 @@
+"""Training: rows to bundle, and the town to both bundles.
+
+Deterministic: one thread, row-wise histograms, fixed seeds, so the same config gives the same
+model text byte for byte on the same kind of machine. No class weights: they ruin calibration.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from handsel_ml.bundle import FORMAT, BundleInfo, Reference, write_bundle
+from handsel_ml.calibrate import calibrated_log_odds, fit_calibrator
+from handsel_ml.config import ScoreConfig, Split, TrainingConfig, Trees, read_config
+from handsel_ml.contract import SCORE_KINDS, ScoreKind
+from handsel_ml.evaluate import auc, figures
+from handsel_ml.facts import Ints
+from handsel_ml.features import FEATURES
+from handsel_ml.rows import Slices, TrainingSet, check_set, slices, training_set
+from handsel_ml.scorecard import BANDS, Prior, ScoreMap, Segment, fit_beta_binomial
+from handsel_ml.simulate import Archetype, Town, simulate_town
+
+Floats = NDArray[np.float64]
+Progress = Callable[[str], None]
+SEGMENT_FEATURE: dict[ScoreKind, str | None] = {
+    "financial": "verification_steps",
+    "social": None,
+}
+SEGMENT_EDGES = (4, 2, 0)
+
+
+class Trained(msgspec.Struct, frozen=True, kw_only=True):
+    """A model not yet on disk."""
+
+    model_text: str
+    info: BundleInfo
+
+
+class TrainingReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What `train_town` did: the bundles' infos, where they are, seconds taken."""
+
+    bundles: dict[ScoreKind, BundleInfo]
+    folders: dict[ScoreKind, str]
+    seconds: float
+
+
+def train_town(
+    config_path: Path, out_dir: Path, progress: Progress = lambda line: None
+) -> TrainingReport:
+    """Simulate the config's town, train both scores, write `out_dir`/{financial,social}.
+
+    `progress` gets one line per step. Raises `TrainingRefused`; nothing is written then.
+    """
+    began = time.perf_counter()
+    config = read_config(config_path)
+    progress(f"simulating {config.town.members} members")
+    town = simulate_town(config.town)
+    progress(f"{len(town.table)} facts, {len(town.exposures)} exposures")
+    trained = {kind: train_score(town, kind, config, progress) for kind in SCORE_KINDS}
+    bundles: dict[ScoreKind, BundleInfo] = {}
+    for kind, result in trained.items():
+        bundles[kind] = write_bundle(out_dir / kind, result.model_text, result.info)
+        progress(f"{kind}: wrote {out_dir / kind} ({bundles[kind].model_id})")
+    return TrainingReport(
+        bundles=bundles,
+        folders={kind: str(out_dir / kind) for kind in SCORE_KINDS},
+        seconds=time.perf_counter() - began,
+    )
+
+
+def train_score(
+    town: Town, kind: ScoreKind, config: TrainingConfig, progress: Progress = lambda line: None
+) -> Trained:
+    """Train one score on a town. Raises `TrainingRefused`."""
+    progress(f"{kind}: building features")
+    rows = training_set(town.table, town.exposures, kind, config.split, config.seed)
+    progress(f"{kind}: fitting on {len(rows.label)} rows")
+    trained = train(rows, config.of(kind), config.split, config.seed)
+    booster = lightgbm.Booster(model_str=trained.model_text)
+    apart = _separation(town, rows, config, booster)
+    metrics = {**trained.info.metrics, "hidden_types": apart}
+    found = metrics["out_of_time"]
+    progress(f"{kind}: out of time AUC {found['auc']:.4f}, KS {found['ks']:.4f}")
+    plain = msgspec.to_builtins(msgspec.structs.replace(config))
+    info = msgspec.structs.replace(trained.info, metrics=metrics, config=plain)
+    return Trained(model_text=trained.model_text, info=info)
+
+
+def _separation(
+    town: Town, rows: TrainingSet, config: TrainingConfig, booster: lightgbm.Booster
+) -> dict[str, float]:
+    """AUC of honest members against bad types on the test slice, which no model ever sees."""
+    cut = slices(rows, config.split, 0)
+    bad = (
+        town.of_type(Archetype.DEFAULTER, Archetype.FARMER, Archetype.EXIT_SCAMMER,
+                     Archetype.STOLEN_ACCOUNT)
+        if rows.kind == "financial"
+        else town.of_type(Archetype.TROUBLEMAKER, Archetype.CARELESS)
+    )  # fmt: skip
+    honest = town.of_type(Archetype.HONEST)
+    test = cut.test[(bad | honest)[rows.member[cut.test]]]
+    label = bad[rows.member[test]].astype(np.int64)
+    value = auc(label, _raw(booster, rows.matrix[test]))
+    return {"rows": float(len(test)), "auc_honest_against_bad_types": round(value, 6)}
+
+
+def train(rows: TrainingSet, config: ScoreConfig, split: Split, seed: int) -> Trained:
+    """Fit, calibrate, fit the thin-file prior, choose the reference, judge out of time.
+
+    Raises `TrainingRefused`: constant_label, too_few_bads, dates_out_of_order, unknown_columns,
+    label_invalid, shape_wrong.
+    """
+    check_set(rows)
+    cut = slices(rows, split, config.least_bads)
+    text = _fit(rows, cut, config.trees, seed)
+    booster = lightgbm.Booster(model_str=text)
+    raw = _raw(booster, rows.matrix)
+    label = rows.label
+    calibrator = fit_calibrator(raw[cut.calibration], label[cut.calibration], config.calibration)
+    pd = 1.0 / (1.0 + np.exp(-calibrated_log_odds(calibrator, raw)))
+    prior = _prior(rows, cut)
+    info = BundleInfo(
+        format=FORMAT,
+        kind=rows.kind,
+        model_id="",
+        model_sha256="",
+        lightgbm_version=lightgbm.__version__,
+        features=rows.names,
+        signs=tuple(feature.sign for feature in FEATURES[rows.kind]),
+        groups=tuple(feature.group for feature in FEATURES[rows.kind]),
+        calibrator=calibrator,
+        score_map=ScoreMap(),
+        bands=BANDS,
+        prior=prior,
+        reference=_reference(rows, cut, pd, booster),
+        as_of=split.trained_as_of.isoformat(),
+        seed=seed,
+        rows=_counts(rows, cut),
+        metrics=_judge(rows, cut, pd, prior),
+        config=msgspec.to_builtins(config),
+        environment={"machine": platform.machine(), "libc": " ".join(platform.libc_ver())},
+    )
+    return Trained(model_text=text, info=info)
+
+
+def _fit(rows: TrainingSet, cut: Slices, trees: Trees, seed: int) -> str:
+    """Boost with monotone constraints and early stopping; the model as text."""
+    signs = [feature.sign for feature in FEATURES[rows.kind]]
+    parameters: dict[str, Any] = {
+        "objective": "binary",
+        "metric": "binary_logloss",
+        "num_leaves": trees.leaves,
+        "max_depth": trees.depth,
+        "learning_rate": trees.learning_rate,
+        "min_data_in_leaf": trees.rows_per_leaf,
+        "feature_fraction": trees.feature_fraction,
+        "bagging_fraction": trees.bagging_fraction,
+        "bagging_freq": 1,
+        "lambda_l2": trees.l2,
+        "monotone_constraints": signs,
+        "monotone_constraints_method": "basic",
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": 1,
+        "seed": seed,
+        "verbosity": -1,
+    }
+    names = list(rows.names)
+    fit = lightgbm.Dataset(rows.matrix[cut.fit], rows.label[cut.fit], feature_name=names)
+    check = lightgbm.Dataset(rows.matrix[cut.validation], rows.label[cut.validation], reference=fit)
+    stop = lightgbm.early_stopping(trees.patience, verbose=False)
+    booster = lightgbm.train(parameters, fit, trees.rounds, valid_sets=[check], callbacks=[stop])
+    text: str = booster.model_to_string(num_iteration=booster.best_iteration)
+    return text
+
+
+def _raw(booster: lightgbm.Booster, matrix: Floats) -> Floats:
+    raw: Floats = np.asarray(booster.predict(matrix, raw_score=True, num_threads=1))
+    return raw
+
+
+def _prior(rows: TrainingSet, cut: Slices) -> Prior:
+    """Beta prior of newcomers' deals (fewer than three closed), by empirical Bayes."""
+    thin = cut.fit[rows.closed[cut.fit] < 3]
+    width = int(rows.member.max()) + 1
+    trials = np.bincount(rows.member[thin], minlength=width)
+    bads = np.bincount(rows.member[thin[rows.label[thin] == 1]], minlength=width)
+    seen = trials > 0
+    mean, strength = fit_beta_binomial(bads[seen], trials[seen])
+    name = SEGMENT_FEATURE[rows.kind]
+    if name is None:
+        return Prior(feature=None, segments=(Segment(least=0, pd=mean),), strength=strength)
+    level = rows.matrix[thin, rows.names.index(name)]
+    segments, above = [], np.inf
+    for edge in SEGMENT_EDGES:
+        label = rows.label[thin[(level >= edge) & (level < above)]]
+        rate = (label.sum() + strength * mean) / (len(label) + strength)
+        segments.append(Segment(least=edge, pd=float(rate)))
+        above = edge
+    return Prior(feature=name, segments=tuple(segments), strength=strength)
+
+
+def _reference(rows: TrainingSet, cut: Slices, pd: Floats, booster: lightgbm.Booster) -> Reference:
+    """The median member among good, scored rows with no more than the median PD."""
+    good = cut.fit[(rows.label[cut.fit] == 0) & (rows.closed[cut.fit] >= 3)]
+    good = good[pd[good] <= np.median(pd[good])]
+    vector = np.nanpercentile(rows.matrix[good], 50, axis=0, method="lower")
+    parts = np.asarray(booster.predict(vector.reshape(1, -1), pred_contrib=True, num_threads=1))[0]
+    return Reference(
+        vector=tuple(vector.tolist()),
+        raw=float(_raw(booster, vector.reshape(1, -1))[0]),
+        contributions=tuple(parts[:-1].tolist()),
+    )
+
+
+def _counts(rows: TrainingSet, cut: Slices) -> dict[str, int]:
+    named: dict[str, Ints] = {n: getattr(cut, n) for n in Slices.__struct_fields__}
+    return {
+        **{name: len(index) for name, index in named.items()},
+        **{f"{name}_bads": int(rows.label[index].sum()) for name, index in named.items()},
+        "indeterminate": rows.indeterminate,
+    }
+
+
+def _judge(rows: TrainingSet, cut: Slices, pd: Floats, prior: Prior) -> dict[str, dict[str, float]]:
+    """Figures out of time (all and unseen members), on the calibration slice, and thin files."""
+    judged = {"out_of_time": cut.test, "unseen_members": cut.unseen, "calibration": cut.calibration}
+    found = {name: figures(rows.label[i], pd[i]) for name, i in judged.items() if len(i)}
+    first = rows.opened[cut.test].min(initial=np.iinfo(np.int64).max)
+    last = rows.available[cut.test].max(initial=0)
+    later = (rows.opened >= first) & (rows.available <= last)
+    thin = np.flatnonzero(later & (rows.closed < 3))
+    if len(thin):
+        column = None if prior.feature is None else rows.names.index(prior.feature)
+        levels = np.zeros(len(thin)) if column is None else rows.matrix[thin, column]
+        foretold = np.array([prior.mean(float(level)) for level in levels])
+        found["thin_files"] = figures(rows.label[thin], foretold)
+    return found

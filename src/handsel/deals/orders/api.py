@@ -1,0 +1,84 @@
+"""Orders over HTTP."""
+
+from typing import Annotated
+from uuid import UUID
+
+from litestar import Controller, Response, get, post
+from litestar.params import Parameter
+
+from handsel.deals.orders import queries, service
+from handsel.deals.orders.schemas import OrderInput, OrderPage, OrderView, Timeline, TransitionInput
+from handsel.foundation.core import paging
+from handsel.foundation.core.ids import decode
+from handsel.foundation.core.settings import Settings
+from handsel.foundation.db.uow import Database
+from handsel.foundation.http.principal import Principal
+from handsel.foundation.http.problems import documented
+from handsel.foundation.http.work import Work, etag
+
+PageSize = Annotated[int, Parameter(ge=1, le=200, required=False)]
+StateParam = Annotated[str | None, Parameter(max_length=40, required=False)]
+
+
+class OrderController(Controller):
+    """What two members agreed, and whose money is held."""
+
+    path = "/v1/orders"
+    tags = ("orders",)
+
+    @post(responses=documented(400, 401, 404, 409, 422))
+    async def place(
+        self, data: OrderInput, principal: Principal, work: Work
+    ) -> Response[OrderView]:
+        """Open an order of a listing. Its terms are frozen; nothing is paid until you fund it."""
+        return await work.run(lambda tx: service.place(tx, principal, data), status=201)
+
+    @get(responses=documented(400, 401, 422))
+    async def list_own(
+        self,
+        principal: Principal,
+        database: Database,
+        settings: Settings,
+        order_state: Annotated[str | None, Parameter(query="state", max_length=40)] = None,
+        cursor: str | None = None,
+        page_size: PageSize = 50,
+    ) -> OrderPage:
+        """Your orders on either side, newest first."""
+        secret, scope = settings.secret_bytes(), f"orders:{principal.member_id}:{order_state}"
+        before = UUID(paging.unseal(secret, scope, cursor)[0]) if cursor else None
+        async with database.reading() as conn:
+            views = await service.list_own(conn, principal, order_state, before, page_size + 1)
+        items, more = views[:page_size], len(views) > page_size
+        position = [decode("ord", items[-1].id).hex] if more else []
+        return OrderPage(
+            items=items, next_cursor=paging.seal(secret, scope, position) if more else None
+        )
+
+    @get("/{order:str}", responses=documented(401, 404))
+    async def read(
+        self, order: str, principal: Principal, database: Database
+    ) -> Response[OrderView]:
+        """One of your orders, with its promise and next deadline."""
+        async with database.reading() as conn:
+            view = await service.read(conn, principal, decode("ord", order))
+        return Response(content=view, headers={"ETag": etag(view.version)})
+
+    @post(
+        "/{order:str}/transitions",
+        status_code=200,
+        responses=documented(400, 401, 403, 404, 409, 422),
+    )
+    async def transition(
+        self, order: str, data: TransitionInput, principal: Principal, work: Work
+    ) -> Response[OrderView]:
+        """Move an order: fund, revoke, accept, decline, deliver, approve, object, cancel …"""
+        order_id = decode("ord", order)
+        return await work.run(lambda tx: service.transition(tx, principal, order_id, data))
+
+    @get("/{order:str}/timeline", responses=documented(401, 404))
+    async def timeline(self, order: str, principal: Principal, database: Database) -> Timeline:
+        """Every move with who, when, why and what money moved."""
+        order_id = decode("ord", order)
+        async with database.reading() as conn:
+            await service.read(conn, principal, order_id)
+            return Timeline(items=await queries.moves(conn, order_id))

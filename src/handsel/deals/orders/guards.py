@@ -1,0 +1,100 @@
+"""The guards of the processes: each may refuse a move, and says why. None of them moves anything."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from handsel.deals.orders.errors import (
+    CannotReceive,
+    NotRevocable,
+    NotStarted,
+    ProofMissing,
+    ReasonMissing,
+)
+from handsel.deals.orders.queries import Order
+from handsel.deals.orders.schemas import TransitionInput
+from handsel.foundation.db.uow import Tx
+from handsel.people.trust import service as trust
+from handsel.people.trust.service import Decision, Payment
+
+#: An objection needs words; an empty proof is no proof.
+_SHORTEST_NOTE = 3
+
+
+@dataclass(slots=True)
+class Move:
+    """A move in the making: what the guards may look at, and what they found out."""
+
+    order: Order
+    data: TransitionInput
+    decision: Decision | None = None
+
+    def payment(self) -> Payment:
+        """What trust is asked about."""
+        order = self.order
+        return Payment(
+            payer_id=order.customer_id,
+            payee_id=order.provider_id,
+            amount_minor=order.amount,
+            currency=order.unit,
+            terms_hash=order.terms_hash,
+            reference_id=order.id,
+        )
+
+
+Guard = Callable[[Tx, Move], Awaitable[None]]
+
+
+async def within_limits(tx: Tx, move: Move) -> None:
+    """The payer's tier allows this amount now; the limit is reserved with the move."""
+    move.decision = await trust.decide(tx, move.payment())
+    trust.require(move.decision)
+
+
+async def confirmed(tx: Tx, move: Move) -> None:
+    """Where the tier asks for it, the payer has confirmed payee, amount and terms."""
+    assert move.decision is not None, "within_limits comes before confirmed"
+    if move.decision.confirmation_required or move.data.confirmation:
+        await trust.consume_confirmation(tx, move.data.confirmation, move.payment())
+
+
+async def revocable(tx: Tx, move: Move) -> None:
+    """The revocation window that was set at funding is still open."""
+    until = move.order.revocable_until
+    if until is None or tx.now > until:
+        raise NotRevocable
+
+
+async def may_receive(tx: Tx, move: Move) -> None:
+    """The provider's tier may receive money."""
+    if not await trust.may_receive(tx, move.order.provider_id):
+        raise CannotReceive("verify your identity or bank account first")
+
+
+async def started(tx: Tx, move: Move) -> None:
+    """Work with an agreed time is not delivered before it."""
+    starts_at = move.order.terms.starts_at
+    if starts_at is not None and tx.now < starts_at:
+        raise NotStarted
+
+
+async def proof_given(_: Tx, move: Move) -> None:
+    """A delivery says what was done."""
+    if len(move.data.note.strip()) < _SHORTEST_NOTE:
+        raise ProofMissing
+
+
+async def reason_given(_: Tx, move: Move) -> None:
+    """An objection says why."""
+    if len(move.data.note.strip()) < _SHORTEST_NOTE:
+        raise ReasonMissing
+
+
+GUARDS: dict[str, Guard] = {
+    "within_limits": within_limits,
+    "confirmed": confirmed,
+    "revocable": revocable,
+    "may_receive": may_receive,
+    "started": started,
+    "proof_given": proof_given,
+    "reason_given": reason_given,
+}

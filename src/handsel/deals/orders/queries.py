@@ -1,0 +1,113 @@
+"""Reads of orders."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from handsel.deals.orders.schemas import Move, Terms
+from handsel.foundation.core.errors import NotFound
+from handsel.foundation.db.uow import Tx
+
+
+@dataclass(slots=True)
+class Order:
+    """An order's row."""
+
+    id: UUID
+    process: str
+    process_version: int
+    state: str
+    version: int
+    customer_id: UUID
+    provider_id: UUID
+    listing_id: UUID
+    amount: int
+    unit: str
+    terms: Terms
+    terms_hash: bytes
+    due_at: datetime
+    created_at: datetime
+    entered_at: datetime
+    hold_period: timedelta | None = None
+    revocable_until: datetime | None = None
+    net_minor: int | None = None
+
+    def role_of(self, member_id: UUID) -> str | None:
+        """``customer``, ``provider``, or None for anybody else."""
+        if member_id == self.customer_id:
+            return "customer"
+        return "provider" if member_id == self.provider_id else None
+
+
+_COLUMNS = (
+    "id, process, process_version, state, version, customer_id, provider_id, listing_id, amount,"
+    " unit, terms, terms_hash, due_at, created_at, entered_at, hold_period, revocable_until,"
+    " net_minor"
+)
+
+
+def _order(row: asyncpg.Record) -> Order:
+    values = dict(row)
+    values["terms"] = msgspec.convert(values["terms"], Terms)
+    return Order(**values)
+
+
+async def load_for_update(tx: Tx, order_id: UUID) -> Order:
+    """The order, its row locked until the transaction ends. Raises ``NotFound``."""
+    row = await tx.fetchrow(
+        f"SELECT {_COLUMNS} FROM deals.orders WHERE id = $1 FOR UPDATE", order_id
+    )
+    if row is None:
+        raise NotFound("there is no such order")
+    return _order(row)
+
+
+async def load(conn: asyncpg.Connection, order_id: UUID) -> Order:
+    """The order as it is. Raises ``NotFound``."""
+    row = await conn.fetchrow(f"SELECT {_COLUMNS} FROM deals.orders WHERE id = $1", order_id)
+    if row is None:
+        raise NotFound("there is no such order")
+    return _order(row)
+
+
+async def of_member(
+    conn: asyncpg.Connection, member_id: UUID, state: str | None, before: UUID | None, limit: int
+) -> list[Order]:
+    """A member's orders on either side, newest first."""
+    rows = await conn.fetch(
+        f"SELECT {_COLUMNS} FROM deals.orders WHERE (customer_id = $1 OR provider_id = $1)"
+        " AND ($2::text IS NULL OR state = $2) AND ($3::uuid IS NULL OR id < $3)"
+        " ORDER BY id DESC LIMIT $4",
+        member_id,
+        state,
+        before,
+        limit,
+    )
+    return [_order(row) for row in rows]
+
+
+async def moves(conn: asyncpg.Connection, order_id: UUID) -> list[Move]:
+    """The timeline, oldest first."""
+    rows = await conn.fetch(
+        'SELECT seq, transition, from_state, to_state, role AS "by", at, note, money'
+        " FROM deals.moves WHERE order_id = $1 ORDER BY seq",
+        order_id,
+    )
+    return [msgspec.convert(dict(row), Move) for row in rows]
+
+
+async def sales(tx: Tx, provider_id: UUID, customer_id: UUID) -> tuple[int, int]:
+    """(orders the seller has sold and that were not undone, settled ones with this customer)."""
+    row = await tx.fetchrow(
+        "SELECT count(*) FILTER (WHERE state IN ('funded', 'accepted', 'delivered', 'objected',"
+        " 'completed', 'settled')) AS sold,"
+        " count(*) FILTER (WHERE state = 'settled' AND customer_id = $2) AS with_pair"
+        " FROM deals.orders WHERE provider_id = $1",
+        provider_id,
+        customer_id,
+    )
+    assert row is not None
+    return row["sold"], row["with_pair"]

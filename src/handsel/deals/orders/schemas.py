@@ -1,0 +1,125 @@
+"""Bodies and answers of orders."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from handsel.foundation.core.money import Money
+from handsel.foundation.core.schema import Input, View
+from handsel.money.escrow.fees import Fee
+
+Note = Annotated[str, msgspec.Meta(max_length=2000)]
+
+
+class OrderInput(Input):
+    """Order one unit of a priced listing. ``starts_at`` is when it should happen; without it, the
+    work is due within 14 days."""
+
+    listing_id: Annotated[str, msgspec.Meta(max_length=64)]
+    starts_at: datetime | None = None
+    note: Note = ""
+
+
+class TransitionInput(Input):
+    """A move. ``confirmation`` is the token of POST /v1/confirmations where one is required;
+    ``note`` is the proof of a delivery or the reason of an objection."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=40, examples=["fund"])]
+    confirmation: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    note: Note = ""
+
+
+class Cancellation(View):
+    """Cancelling an accepted order is free until ``free_until_s`` seconds before it is due; after
+    that the seller keeps ``late_share_bps`` ten-thousandths."""
+
+    free_until_s: int
+    late_share_bps: int
+
+
+class Terms(View):
+    """What was agreed, frozen at sale; its hash binds a confirmation."""
+
+    listing_id: str
+    title: str
+    category: str
+    unit: str
+    price: Money
+    fee: Fee
+    customer_id: str
+    provider_id: str
+    starts_at: datetime | None
+    due_at: datetime
+    process: str
+    inspection_period_s: int
+    cancellation: Cancellation
+    note: str = ""
+
+
+class Deadline(View):
+    """What the system will do, and when, if nobody moves."""
+
+    transition: str
+    due_at: datetime
+    otherwise: str
+
+
+class OrderView(View):
+    """An order as its two parties see it. ``promise`` says in one sentence what happens if the
+    other side fails, and by when."""
+
+    id: str
+    state: str
+    version: int
+    process: str
+    customer_id: str
+    provider_id: str
+    customer: str
+    provider: str
+    your_role: Literal["customer", "provider"]
+    amount: Money
+    terms: Terms
+    terms_hash: str
+    promise: str
+    waits_for: Literal["customer", "provider"] | None
+    your_transitions: list[str]
+    created_at: datetime
+    entered_at: datetime
+    next_deadline: Deadline | None = None
+    confirmation_required: bool | None = None
+    hold_period_s: int | None = None
+    revocable_until: datetime | None = None
+
+
+class OrderPage(View):
+    """Newest first."""
+
+    items: list[OrderView]
+    next_cursor: str | None = None
+
+
+class MoneyLine(View):
+    """Money that a move moved: positive to whom it names."""
+
+    to: Literal["escrow", "customer", "provider", "fee", "protection_fund"]
+    amount_minor: int
+
+
+class Move(View):
+    """One move of an order."""
+
+    seq: int
+    transition: str
+    from_state: str | None
+    to_state: str
+    by: Literal["customer", "provider", "system"]
+    at: datetime
+    note: str | None
+    money: list[MoneyLine]
+
+
+class Timeline(View):
+    """Every move, oldest first."""
+
+    items: list[Move]

@@ -1,0 +1,58 @@
+"""An order as one of its parties sees it."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from handsel.deals.orders.queries import Order
+from handsel.deals.orders.schemas import Deadline, OrderView
+from handsel.deals.process import engine
+from handsel.deals.process.definition import Process
+from handsel.foundation.core.ids import encode
+from handsel.foundation.core.money import Money
+from handsel.people.members.service import MemberRef
+
+
+def view_of(
+    order: Order,
+    process: Process,
+    timers: Sequence[engine.Timer],
+    people: Mapping[UUID, MemberRef],
+    role: str,
+) -> OrderView:
+    """The view for ``role`` (customer or provider)."""
+    customer, provider = people[order.customer_id].handle, people[order.provider_id].handle
+    amount = Money(amount_minor=order.amount, currency=order.unit)
+    state = process.states[order.state]
+    by = f"{timers[0].due_at:%Y-%m-%d %H:%M} UTC" if timers else ""
+    promise = state.promise.format(customer=customer, provider=provider, amount=amount, by=by)
+    hold = order.hold_period
+    return OrderView(
+        id=encode("ord", order.id),
+        state=order.state,
+        version=order.version,
+        process=f"{order.process}@{order.process_version}",
+        customer_id=encode("mem", order.customer_id),
+        provider_id=encode("mem", order.provider_id),
+        customer=customer,
+        provider=provider,
+        your_role=role,  # type: ignore[arg-type]
+        amount=amount,
+        terms=order.terms,
+        terms_hash=order.terms_hash.hex(),
+        promise=promise,
+        waits_for=state.waits_for,
+        your_transitions=engine.allowed(process, order.state, role),  # type: ignore[arg-type]
+        created_at=order.created_at,
+        entered_at=order.entered_at,
+        next_deadline=_deadline(process, timers),
+        hold_period_s=int(hold.total_seconds()) if hold is not None else None,
+        revocable_until=order.revocable_until,
+    )
+
+
+def _deadline(process: Process, timers: Sequence[engine.Timer]) -> Deadline | None:
+    if not timers:
+        return None
+    first = timers[0]
+    otherwise = next(t.default for t in process.transitions if t.name == first.transition)
+    return Deadline(transition=first.transition, due_at=first.due_at, otherwise=otherwise)

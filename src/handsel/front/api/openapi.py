@@ -1,0 +1,140 @@
+"""The OpenAPI document: Litestar's, plus what only the whole house knows.
+
+Litestar describes each handler by itself. Added here, for every operation: who must be logged in
+(from the dependencies the handler asks for), the problem that any request may get, and the list of
+problem codes. Made once per process.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, License, SecurityScheme
+from litestar.routes import HTTPRoute
+from litestar.types import Method
+
+from handsel import __version__
+from handsel.foundation.core.errors import Problem
+from handsel.foundation.http.problems import MEDIA_TYPE
+
+_BEARER: Final = "bearer"
+_PROBLEM: Final = "ProblemView"
+_PATH_ITEM_METHODS: Final = ("get", "put", "post", "delete", "patch", "head", "options")
+_ABOUT: Final = """\
+A marketplace for what people can do or lend nearby. Money waits in a protected hold until the work
+is done, and how freely it moves depends on credit that you earn, can see, and can question.
+
+- **Log in**: `POST /v1/sessions` gives a token; send it as `Authorization: Bearer <token>`.
+- **Money** is an integer of minor units with its currency: 12.50 EUR is
+  `{"amount_minor": 1250, "currency": "EUR"}`. Times are RFC 3339 in UTC.
+- **Idempotency-Key**: required on all that creates or moves money. The same key and request get the
+  same answer, byte for byte, for seven days.
+- **ETag**: a mutable object has one; a change sends it back as `If-Match` (428 without, 412 stale).
+- **Problems** are `application/problem+json` (RFC 9457). Branch on `code`, which never changes;
+  `/problems/{code}` explains it. The list of all codes is at the schema `ProblemView`.
+"""
+
+
+def config() -> OpenAPIConfig:
+    """What Litestar needs to know before the routes are registered."""
+    bearer = SecurityScheme(type="http", scheme="bearer", description="A session's token.")
+    return OpenAPIConfig(
+        title="handsel",
+        version=__version__,
+        description=_ABOUT,
+        license=License(name="Apache-2.0", identifier="Apache-2.0"),
+        path="/schema",
+        use_handler_docstrings=True,
+        components=Components(security_schemes={_BEARER: bearer}),
+        operation_id_creator=_operation_id,
+    )
+
+
+def document(app: Litestar) -> dict[str, Any]:
+    """The finished document of an application, as JSON values."""
+    made: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(app.openapi_schema.to_schema()))
+    schemas = made["components"].setdefault("schemas", {})
+    _describe_problems(schemas)
+    for route, path, method, handler in _operations(app):
+        operation = made["paths"][path][method]
+        operation.update(security=_security(handler))
+        operation["summary"] = (operation.get("description") or operation["summary"]).split("\n")[0]
+        operation["responses"].setdefault("default", _any_problem())
+        _require_path_parameters(route, operation)
+    _whole_numbers(made)
+    made["servers"] = [{"url": "/"}]
+    return made
+
+
+def _operation_id(handler: HTTPRouteHandler, _: Method, __: list[Any]) -> str:
+    """A handler's own name: ``create_listing``. One word (``read``) gets its tag: ``read_orders``.
+    Litestar refuses two operations of one name."""
+    name = handler.handler_name
+    tags = sorted(handler.resolve_tags())
+    return name if "_" in name or not tags else f"{name}_{tags[0]}"
+
+
+def _operations(app: Litestar) -> Iterator[tuple[HTTPRoute, str, str, HTTPRouteHandler]]:
+    for route in app.routes:
+        if not isinstance(route, HTTPRoute):
+            continue
+        for method, (handler, _) in route.route_handler_map.items():
+            if handler.resolve_include_in_schema() and method.lower() in _PATH_ITEM_METHODS:
+                yield route, route.path_format or "/", method.lower(), handler
+
+
+def _security(handler: HTTPRouteHandler) -> list[dict[str, list[str]]]:
+    """From the dependencies: ``principal`` needs a token, ``visitor`` takes one, else it is open."""
+    asked = _asked_for(handler)
+    if "principal" in asked:
+        return [{_BEARER: []}]
+    return [{}, {_BEARER: []}] if "visitor" in asked else []
+
+
+def _asked_for(handler: HTTPRouteHandler) -> set[str]:
+    """The names that a handler asks for, also through its dependencies."""
+    providers = handler.resolve_dependencies()
+    waiting = list(handler.parsed_fn_signature.parameters)
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            if name in providers:
+                waiting.extend(providers[name].parsed_fn_signature.parameters)
+    return seen
+
+
+def _any_problem() -> dict[str, Any]:
+    reference = {"$ref": f"#/components/schemas/{_PROBLEM}"}
+    return {"description": "Any other problem.", "content": {MEDIA_TYPE: {"schema": reference}}}
+
+
+def _describe_problems(schemas: dict[str, Any]) -> None:
+    """Name every code. As examples and not as an enum: a new one must not break a client."""
+    codes = sorted(Problem.registry())
+    view = schemas.setdefault(_PROBLEM, {"type": "object", "properties": {}})
+    view["properties"].setdefault("code", {"type": "string"})
+    listed = ", ".join(f"`{code}`" for code in codes)
+    view["properties"]["code"].update(examples=codes, description=f"Today one of: {listed}.")
+
+
+def _require_path_parameters(route: HTTPRoute, operation: dict[str, Any]) -> None:
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "path" and parameter["name"] in route.path_parameters:
+            parameter["required"] = True
+
+
+def _whole_numbers(value: Any) -> None:
+    """Litestar writes the bounds of integers as floats: 1000000.0. Generators stumble over it."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key in ("minimum", "maximum", "exclusiveMinimum") and isinstance(inner, float):
+                value[key] = int(inner) if inner.is_integer() else inner
+            _whole_numbers(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _whole_numbers(inner)

@@ -1,0 +1,275 @@
+"""The invariants of the house as named SQL, run by ``handsel check``, by tests, and for ever.
+
+Each check counts the rows it looked at and lists those that break the rule, so that a check that
+looked at nothing is seen as such. Numbers follow research/reliability.md §1.1; where that rule is a
+property of a moment (L06, L20) the check here is what it leaves behind in the rows.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import msgspec
+
+_SAMPLE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """``rows`` counts what is looked at; ``violations`` selects a ``what`` column of offenders."""
+
+    name: str
+    rule: str
+    tables: tuple[str, ...]
+    rows: str
+    violations: str
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What one check found. ``not_yet``: its tables do not exist in this schema."""
+
+    name: str
+    state: str
+    rows: int
+    violations: int
+    sample: list[str]
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """All checks; ``violations`` is their sum."""
+
+    violations: int
+    checks: list[Result]
+
+
+_TRANSFERS = ("money.transfers", "money.accounts")
+_HOLDS = ("money.holds", "money.transfers")
+_ORDERS = ("deals.orders", "deals.moves", "deals.timers", "money.holds")
+_HELD = "('funded', 'accepted', 'delivered', 'objected')"
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        "L01_transfer_balanced",
+        "a transfer moves one amount above zero between two different accounts of its unit",
+        _TRANSFERS,
+        "SELECT count(*) FROM money.transfers",
+        "SELECT t.id AS what FROM money.transfers t"
+        " LEFT JOIN money.accounts d ON d.id = t.debit_account"
+        " LEFT JOIN money.accounts c ON c.id = t.credit_account"
+        " WHERE t.amount <= 0 OR t.debit_account = t.credit_account"
+        " OR d.unit IS DISTINCT FROM t.unit OR c.unit IS DISTINCT FROM t.unit",
+    ),
+    Check(
+        "L02_unit_sums_to_zero",
+        "all balances of a unit sum to zero",
+        _TRANSFERS,
+        "SELECT count(DISTINCT unit) FROM money.transfers",
+        "SELECT unit AS what FROM (SELECT unit, CASE WHEN folded THEN money.folded_balance(id)"
+        " ELSE balance END AS balance FROM money.accounts) AS a GROUP BY unit HAVING sum(balance) <> 0",
+    ),
+    Check(
+        "L03_balance_is_its_transfers",
+        "a stored balance is the sum of the account's transfers",
+        _TRANSFERS,
+        "SELECT count(*) FROM money.accounts WHERE NOT folded",
+        "SELECT a.id AS what FROM money.accounts a LEFT JOIN ("
+        " SELECT account, sum(amount) AS total FROM ("
+        " SELECT credit_account AS account, amount FROM money.transfers"
+        " UNION ALL SELECT debit_account, -amount FROM money.transfers) AS side GROUP BY account"
+        ") AS s ON s.account = a.id WHERE NOT a.folded AND a.balance <> coalesce(s.total, 0)",
+    ),
+    Check(
+        "L04_not_overdrawn",
+        "no balance is below what its account allows",
+        _TRANSFERS,
+        "SELECT count(*) FROM money.accounts WHERE min_balance IS NOT NULL",
+        "SELECT id AS what FROM money.accounts WHERE balance < min_balance",
+    ),
+    Check(
+        "L05_append_only",
+        "the application can change nothing that was written down, and the refusing triggers are on",
+        ("money.transfers", "deals.moves", "foundation.audit_entries"),
+        "SELECT count(*) FROM pg_trigger WHERE tgname = 'append_only'",
+        "SELECT r.name || ' ' || p.privilege AS what FROM unnest(ARRAY['money.transfers',"
+        " 'money.accounts', 'money.holds', 'deals.moves', 'foundation.audit_entries',"
+        " 'foundation.audit_seals']) AS r (name)"
+        " CROSS JOIN unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS p (privilege)"
+        " WHERE has_table_privilege('handsel_app', r.name, p.privilege)"
+        " UNION ALL SELECT r.name || ' trigger' FROM unnest(ARRAY['money.transfers',"
+        " 'deals.moves', 'foundation.audit_entries', 'foundation.audit_seals']) AS r (name)"
+        " WHERE NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = r.name::regclass"
+        " AND t.tgname = 'append_only' AND t.tgenabled IN ('O', 'A'))",
+    ),
+    Check(
+        "L06_running_balance",
+        "each transfer's balance afterwards follows from the one before it on the account",
+        _TRANSFERS,
+        "SELECT count(*) FROM money.transfers",
+        "SELECT id AS what FROM (SELECT id, delta, balance,"
+        " lag(balance, 1, 0::bigint) OVER (PARTITION BY account ORDER BY id) AS before FROM ("
+        " SELECT id, credit_account AS account, amount AS delta, credit_balance AS balance"
+        " FROM money.transfers WHERE credit_balance IS NOT NULL"
+        " UNION ALL SELECT id, debit_account, -amount, debit_balance"
+        " FROM money.transfers WHERE debit_balance IS NOT NULL) AS side) AS line"
+        " WHERE balance <> before + delta",
+    ),
+    Check(
+        "L07_amounts_and_dates",
+        "amounts fit a phone's integers, and the value date is the day of booking",
+        _TRANSFERS,
+        "SELECT count(*) FROM money.transfers",
+        "SELECT id AS what FROM money.transfers WHERE amount > 1000000000000000"
+        " OR value_date <> (booked_at AT TIME ZONE 'UTC')::date",
+    ),
+    Check(
+        "L08_hold_resolves_once",
+        "a hold was paid in once, and paid out exactly when it is resolved",
+        _HOLDS,
+        "SELECT count(*) FROM money.holds",
+        "SELECT h.id AS what FROM money.holds h LEFT JOIN money.transfers t ON t.hold_id = h.id"
+        " GROUP BY h.id HAVING coalesce(sum(t.amount) FILTER (WHERE t.code = 'hold'), 0) <> h.amount"
+        " OR count(t.id) FILTER (WHERE t.code = 'hold') <> 1"
+        " OR coalesce(sum(t.amount) FILTER (WHERE t.code <> 'hold'), 0)"
+        " <> CASE WHEN h.state = 'open' THEN 0 ELSE h.amount END",
+    ),
+    Check(
+        "L09_hold_parts_sum",
+        "released + refunded + fee of a resolved hold are what was held, as its transfers say",
+        _HOLDS,
+        "SELECT count(*) FROM money.holds WHERE state <> 'open'",
+        "SELECT h.id AS what FROM money.holds h LEFT JOIN money.transfers t ON t.hold_id = h.id"
+        " GROUP BY h.id HAVING"
+        " h.released <> coalesce(sum(t.amount) FILTER (WHERE t.code = 'release'), 0)"
+        " OR h.refunded <> coalesce(sum(t.amount) FILTER (WHERE t.code = 'refund'), 0)"
+        " OR h.fee <> coalesce(sum(t.amount) FILTER (WHERE t.code IN ('fee', 'fund_share')), 0)",
+    ),
+    Check(
+        "L10_escrow_is_open_holds",
+        "an escrow account holds exactly its open holds",
+        _HOLDS,
+        "SELECT count(*) FROM money.accounts WHERE kind = 'escrow'",
+        "SELECT a.id AS what FROM money.accounts a LEFT JOIN (SELECT escrow_account, sum(amount)"
+        " AS held FROM money.holds WHERE state = 'open' GROUP BY escrow_account) AS h"
+        " ON h.escrow_account = a.id WHERE a.kind = 'escrow' AND a.balance <> coalesce(h.held, 0)",
+    ),
+    Check(
+        "L11_refund_within_hold",
+        "no more is paid back than was held, and to nobody but the payer",
+        _HOLDS,
+        "SELECT count(*) FROM money.transfers WHERE code = 'refund'",
+        "SELECT t.id AS what FROM money.transfers t JOIN money.holds h ON h.id = t.hold_id"
+        " WHERE t.code = 'refund' AND (t.credit_account <> h.payer_account OR t.amount > h.amount)",
+    ),
+    Check(
+        "L12_one_answer_per_key",
+        "an Idempotency-Key has one answer",
+        ("foundation.answers",),
+        "SELECT count(*) FROM foundation.answers",
+        "SELECT key AS what FROM foundation.answers GROUP BY principal, route, key HAVING count(*) > 1"
+        " UNION ALL SELECT 'unique index' WHERE NOT EXISTS (SELECT FROM pg_index WHERE indrelid ="
+        " 'foundation.answers'::regclass AND indisprimary AND indisvalid)",
+    ),
+    Check(
+        "L13_one_effect_per_provider_event",
+        "a decided top-up or withdrawal has moved its money exactly once, an undecided one not yet",
+        ("money.top_ups", "money.withdrawals", "money.transfers"),
+        "SELECT (SELECT count(*) FROM money.top_ups) + (SELECT count(*) FROM money.withdrawals)",
+        "SELECT p.id AS what FROM money.top_ups p LEFT JOIN money.transfers t"
+        " ON t.reference_id = p.id AND t.code = 'top_up' GROUP BY p.id"
+        " HAVING coalesce(sum(t.amount), 0) <> CASE WHEN p.state = 'succeeded' THEN p.amount ELSE 0 END"
+        " OR count(t.id) > 1"
+        " UNION ALL SELECT w.id FROM money.withdrawals w LEFT JOIN money.transfers t"
+        " ON t.reference_id = w.id GROUP BY w.id"
+        " HAVING count(t.id) FILTER (WHERE t.code = 'withdraw') <> 1"
+        " OR count(t.id) FILTER (WHERE t.code = 'payout') <> CASE WHEN w.state = 'paid' THEN 1 ELSE 0 END"
+        " OR count(t.id) FILTER (WHERE t.code = 'payout_returned')"
+        " <> CASE WHEN w.state = 'returned' THEN 1 ELSE 0 END",
+    ),
+    Check(
+        "L14_reversed_once",
+        "a transfer is reversed at most once, by its mirror image",
+        ("money.transfers",),
+        "SELECT count(*) FROM money.transfers WHERE reversal_of IS NOT NULL",
+        "SELECT r.id AS what FROM money.transfers r JOIN money.transfers t ON t.id = r.reversal_of"
+        " WHERE r.debit_account <> t.credit_account OR r.credit_account <> t.debit_account"
+        " OR r.amount <> t.amount OR r.unit <> t.unit"
+        " UNION ALL SELECT reversal_of FROM money.transfers WHERE reversal_of IS NOT NULL"
+        " GROUP BY reversal_of HAVING count(*) > 1",
+    ),
+    Check(
+        "L15_every_move_has_its_event",
+        "each move of an order committed together with its event",
+        ("deals.moves", "foundation.outbox"),
+        "SELECT count(*) FROM deals.moves WHERE seq > 1",
+        "SELECT m.order_id || '/' || m.seq AS what FROM deals.moves m WHERE m.seq > 1"
+        " AND m.at > (SELECT min(occurred_at) FROM foundation.outbox)"
+        " AND NOT EXISTS (SELECT FROM foundation.outbox o WHERE o.aggregate_id = m.order_id"
+        " AND o.topic = 'order.' || m.to_state)",
+    ),
+    Check(
+        "L16_audit_chain",
+        "the audit chain follows from its entries, without a gap",
+        ("foundation.audit_seals",),
+        "SELECT count(*) FROM foundation.audit_seals",
+        "SELECT coalesce(entry_id::text, 'head ' || seq) AS what FROM foundation.audit_breaks(100)",
+    ),
+    Check(
+        "L17_closed_accounts_rest",
+        "a closed account is empty",
+        ("money.accounts",),
+        "SELECT count(*) FROM money.accounts WHERE state <> 'open'",
+        "SELECT id AS what FROM money.accounts WHERE state = 'closed' AND balance <> 0",
+    ),
+    Check(
+        "L18_nobody_deals_with_himself",
+        "buyer and seller of an order are two people, and no hold returns to its own payer as pay",
+        ("deals.orders", "money.transfers"),
+        "SELECT count(*) FROM deals.orders",
+        "SELECT id AS what FROM deals.orders WHERE customer_id = provider_id"
+        " UNION ALL SELECT t.id FROM money.transfers t JOIN money.holds h ON h.id = t.hold_id"
+        " JOIN money.accounts p ON p.id = h.payer_account JOIN money.accounts c ON c.id = t.credit_account"
+        " WHERE t.code = 'release' AND c.owner_id = p.owner_id",
+    ),
+    Check(
+        "L19_hold_period_is_kept",
+        "money is settled no earlier than the hold period that was set when the order was funded",
+        _ORDERS,
+        "SELECT count(*) FROM deals.moves WHERE transition = 'settle'",
+        "SELECT s.order_id AS what FROM deals.moves s JOIN deals.orders o ON o.id = s.order_id"
+        " JOIN deals.moves c ON c.order_id = s.order_id AND c.to_state = 'completed'"
+        " WHERE s.transition = 'settle' AND (o.hold_period IS NULL OR s.at < c.at + o.hold_period)",
+    ),
+    Check(
+        "L20_orders_agree_with_holds",
+        "an order that holds money has an open hold of its amount and a live timer; others have none",
+        _ORDERS,
+        "SELECT count(*) FROM deals.orders",
+        "SELECT o.id AS what FROM deals.orders o"
+        " LEFT JOIN money.holds h ON h.reference_id = o.id AND h.state = 'open'"
+        f" WHERE (o.state IN {_HELD}) <> (h.id IS NOT NULL)"
+        " OR (h.id IS NOT NULL AND (h.amount <> o.amount OR h.unit <> o.unit))"
+        f" OR (o.state IN {_HELD} AND NOT EXISTS"
+        " (SELECT FROM deals.timers t WHERE t.order_id = o.id))",
+    ),
+)
+
+
+async def run(conn: asyncpg.Connection, checks: tuple[Check, ...] = CHECKS) -> Report:
+    """Run the checks, one statement each. Reads only."""
+    results = [await _run_one(conn, check) for check in checks]
+    return Report(violations=sum(r.violations for r in results), checks=results)
+
+
+async def _run_one(conn: asyncpg.Connection, check: Check) -> Result:
+    for table in check.tables:
+        if await conn.fetchval("SELECT to_regclass($1)", table) is None:
+            return Result(name=check.name, state="not_yet", rows=0, violations=0, sample=[])
+    rows: int = await conn.fetchval(check.rows)
+    found: list[Any] = await conn.fetch(check.violations)
+    return Result(
+        name=check.name,
+        state="violated" if found else "ok",
+        rows=rows,
+        violations=len(found),
+        sample=[str(row["what"]) for row in found[:_SAMPLE]],
+    )

@@ -1,0 +1,13 @@
+// The API page: one file of Scalar, no font, no telemetry and no proxy of another host.
+Scalar.createApiReference("#reference", {
+  url: "/openapi.json",
+  withDefaultFonts: false,
+  telemetry: false,
+  proxyUrl: "",
+  hideClientButton: true,
+  agent: { disabled: true },
+  mcp: { disabled: true },
+  showDeveloperTools: "never",
+  defaultOpenAllTags: false,
+  metaData: { title: "handsel API" },
+});

@@ -1,0 +1,64 @@
+"""Reads of the ledger."""
+
+from uuid import UUID
+
+import asyncpg
+
+from handsel.foundation.core import paging
+from handsel.foundation.core.ids import encode
+from handsel.money.ledger.schemas import StatementLine, StatementPage
+from handsel.money.ledger.service import Account
+
+_STATEMENT = """
+SELECT id, booked_at, code, reference_id, signed_amount, balance FROM (
+    (SELECT id, booked_at, code, reference_id, amount AS signed_amount, credit_balance AS balance
+       FROM money.transfers WHERE credit_account = $1 AND ($2::uuid IS NULL OR id < $2)
+      ORDER BY id DESC LIMIT $3)
+    UNION ALL
+    (SELECT id, booked_at, code, reference_id, -amount, debit_balance
+       FROM money.transfers WHERE debit_account = $1 AND ($2::uuid IS NULL OR id < $2)
+      ORDER BY id DESC LIMIT $3)) AS line
+ORDER BY id DESC LIMIT $3
+"""
+
+
+async def balances(conn: asyncpg.Connection, owner: UUID) -> list[tuple[str, str, int]]:
+    """(kind, unit, balance in minor units) of every account that somebody owns."""
+    rows = await conn.fetch(
+        "SELECT kind, unit, balance FROM money.accounts WHERE owner_id = $1 ORDER BY unit, kind",
+        owner,
+    )
+    return [(row["kind"], row["unit"], row["balance"]) for row in rows]
+
+
+async def held_by_payer(conn: asyncpg.Connection, payer_accounts: list[UUID]) -> dict[str, int]:
+    """Unit to the sum of open holds paid from these accounts."""
+    rows = await conn.fetch(
+        "SELECT unit, sum(amount)::bigint AS amount FROM money.holds"
+        " WHERE state = 'open' AND payer_account = ANY ($1) GROUP BY unit",
+        payer_accounts,
+    )
+    return {row["unit"]: row["amount"] for row in rows}
+
+
+async def statement(
+    conn: asyncpg.Connection, account: Account, secret: bytes, cursor: str | None, page_size: int
+) -> StatementPage:
+    """One page of an account's transfers, newest first, each with the balance after it."""
+    scope = f"statement:{account.id}"
+    after = UUID(paging.unseal(secret, scope, cursor)[0]) if cursor else None
+    rows = await conn.fetch(_STATEMENT, account.id, after, page_size + 1)
+    items = [
+        StatementLine(
+            id=encode("trf", row["id"]),
+            booked_at=row["booked_at"],
+            code=row["code"],
+            reference=row["reference_id"].hex,
+            amount_minor=row["signed_amount"],
+            balance_minor=row["balance"],
+        )
+        for row in rows[:page_size]
+    ]
+    more = len(rows) > page_size
+    next_cursor = paging.seal(secret, scope, [rows[page_size - 1]["id"].hex]) if more else None
+    return StatementPage(items=items, currency=account.unit, next_cursor=next_cursor)

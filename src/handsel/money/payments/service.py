@@ -1,0 +1,267 @@
+"""Intents of money in and out, and the booking of what the provider answered."""
+
+import re
+from uuid import UUID
+
+import asyncpg
+
+from handsel.foundation import audit
+from handsel.foundation.core.errors import Conflict, Invalid, NotFound
+from handsel.foundation.core.ids import decode, encode
+from handsel.foundation.core.money import Money
+from handsel.foundation.db.errors import on_constraint
+from handsel.foundation.db.uow import Tx
+from handsel.foundation.http.principal import Principal
+from handsel.foundation.http.work import Answer
+from handsel.money.ledger import queries as ledger_queries
+from handsel.money.ledger import service as ledger
+from handsel.money.ledger.errors import UnknownUnit
+from handsel.money.ledger.service import HOUSE, Account, Transfer
+from handsel.money.payments.errors import CardNumberRefused, UnknownPayoutMethod
+from handsel.money.payments.gateway import ProviderAnswer
+from handsel.money.payments.schemas import (
+    PayoutMethodInput,
+    PayoutMethodPage,
+    PayoutMethodView,
+    TopUpInput,
+    TopUpView,
+    WalletBalance,
+    WalletView,
+    WithdrawalInput,
+    WithdrawalView,
+)
+from handsel.people.trust import service as trust
+
+_CARD_NUMBER = re.compile(r"(?:\d[ -]?){12,19}")
+_TOKEN = re.compile(r"(tok|bank)_[a-z0-9_]{1,59}")
+
+on_constraint("top_ups_unit_fkey", UnknownUnit)
+on_constraint("withdrawals_unit_fkey", UnknownUnit)
+
+
+class PayoutMethodExists(Conflict):
+    """You have added this bank account already"""
+
+    code = "payout_method_exists"
+
+
+on_constraint("payout_methods_member_id_token_key", PayoutMethodExists)
+
+
+async def start_top_up(tx: Tx, principal: Principal, data: TopUpInput) -> Answer[TopUpView]:
+    """Write down the intent; a job asks the provider. The wallet grows when it has said yes."""
+    _check_token(data.token, "tok")
+    row = await tx.fetchrow(
+        "INSERT INTO money.top_ups (member_id, amount, unit, token, created_at)"
+        " VALUES ($1, $2, $3, $4, $5) RETURNING *",
+        principal.member_id,
+        data.amount.amount_minor,
+        data.amount.currency,
+        data.token,
+        tx.now,
+    )
+    assert row is not None
+    tx.emit("top_up.requested", row["id"], {"top_up_id": encode("top", row["id"])})
+    view = _top_up_view(row)
+    return Answer(view, location=f"/v1/wallet/top-ups/{view.id}")
+
+
+async def book_top_up(tx: Tx, top_up_id: UUID, answer: ProviderAnswer) -> None:
+    """Book what the provider said of a top-up; a second answer changes nothing."""
+    row = await tx.fetchrow("SELECT * FROM money.top_ups WHERE id = $1 FOR UPDATE", top_up_id)
+    if row is None or row["state"] != "pending":
+        return
+    state = "succeeded" if answer.outcome == "succeeded" else "failed"
+    await _decide(tx, "money.top_ups", top_up_id, state, answer)
+    if state == "succeeded":
+        wallet = Account("wallet", row["member_id"], row["unit"])
+        clearing = Account("provider_clearing", HOUSE, row["unit"])
+        ledger.open_accounts(tx, [wallet])
+        ledger.post(tx, [Transfer(clearing, wallet, row["amount"], "top_up")], top_up_id)
+    tx.emit(
+        f"top_up.{state}",
+        top_up_id,
+        {"top_up_id": encode("top", top_up_id), "member_id": encode("mem", row["member_id"])},
+    )
+
+
+async def start_withdrawal(
+    tx: Tx, principal: Principal, data: WithdrawalInput
+) -> Answer[WithdrawalView]:
+    """Take the money out of the wallet and write down the intent; a job asks the provider."""
+    method = await tx.fetchrow(
+        "SELECT id FROM money.payout_methods WHERE id = $1 AND member_id = $2",
+        decode("pay", data.payout_method),
+        principal.member_id,
+    )
+    if method is None:
+        raise UnknownPayoutMethod
+    amount, unit = data.amount.amount_minor, data.amount.currency
+    await trust.payout_allowed(tx, principal.member_id, amount, unit)
+    row = await tx.fetchrow(
+        "INSERT INTO money.withdrawals (member_id, method_id, amount, unit, created_at)"
+        " VALUES ($1, $2, $3, $4, $5) RETURNING *",
+        principal.member_id,
+        method["id"],
+        amount,
+        unit,
+        tx.now,
+    )
+    assert row is not None
+    wallet = Account("wallet", principal.member_id, unit)
+    transit = Account("payout_transit", HOUSE, unit)
+    ledger.open_accounts(tx, [wallet])
+    ledger.post(tx, [Transfer(wallet, transit, amount, "withdraw")], row["id"])
+    tx.emit("withdrawal.requested", row["id"], {"withdrawal_id": encode("wdr", row["id"])})
+    body = {"amount_minor": amount, "currency": unit}
+    audit.record(tx, "money", "withdraw", body, subject_id=row["id"], actor_id=principal.member_id)
+    view = _withdrawal_view(row)
+    return Answer(view, location=f"/v1/wallet/withdrawals/{view.id}")
+
+
+async def book_withdrawal(tx: Tx, withdrawal_id: UUID, answer: ProviderAnswer) -> None:
+    """Book what became of a payout; a returned one is in the wallet again."""
+    row = await tx.fetchrow(
+        "SELECT * FROM money.withdrawals WHERE id = $1 FOR UPDATE", withdrawal_id
+    )
+    if row is None or row["state"] != "pending":
+        return
+    state = "paid" if answer.outcome == "succeeded" else "returned"
+    await _decide(tx, "money.withdrawals", withdrawal_id, state, answer)
+    transit = Account("payout_transit", HOUSE, row["unit"])
+    if state == "paid":
+        target = Account("provider_clearing", HOUSE, row["unit"])
+    else:
+        target = Account("wallet", row["member_id"], row["unit"])
+    code = "payout" if state == "paid" else "payout_returned"
+    ledger.post(tx, [Transfer(transit, target, row["amount"], code)], withdrawal_id)
+    tx.emit(
+        f"withdrawal.{state}",
+        withdrawal_id,
+        {
+            "withdrawal_id": encode("wdr", withdrawal_id),
+            "member_id": encode("mem", row["member_id"]),
+        },
+    )
+
+
+async def add_payout_method(
+    tx: Tx, principal: Principal, data: PayoutMethodInput
+) -> PayoutMethodView:
+    """Remember a bank token of the provider."""
+    _check_token(data.token, "bank")
+    row = await tx.fetchrow(
+        "INSERT INTO money.payout_methods (member_id, token, label, created_at)"
+        " VALUES ($1, $2, $3, $4) RETURNING *",
+        principal.member_id,
+        data.token,
+        data.label,
+        tx.now,
+    )
+    assert row is not None
+    body = {"label": data.label}
+    audit.record(
+        tx, "money", "add_payout_method", body, subject_id=row["id"], actor_id=principal.member_id
+    )
+    return _method_view(row)
+
+
+async def wallet(conn: asyncpg.Connection, principal: Principal) -> WalletView:
+    """Available, pending and held, by currency."""
+    by_unit: dict[str, dict[str, int]] = {}
+    for kind, unit, balance in await ledger_queries.balances(conn, principal.member_id):
+        by_unit.setdefault(unit, {})[kind] = balance
+    accounts = [Account("wallet", principal.member_id, unit).id for unit in by_unit]
+    held = await ledger_queries.held_by_payer(conn, accounts)
+    return WalletView(
+        balances=[
+            WalletBalance(
+                currency=unit,
+                available_minor=kinds.get("wallet", 0),
+                pending_minor=kinds.get("pending", 0),
+                held_minor=held.get(unit, 0),
+            )
+            for unit, kinds in sorted(by_unit.items())
+        ]
+    )
+
+
+async def read_top_up(conn: asyncpg.Connection, principal: Principal, top_up: str) -> TopUpView:
+    """One's own top-up."""
+    row = await conn.fetchrow(
+        "SELECT * FROM money.top_ups WHERE id = $1 AND member_id = $2",
+        decode("top", top_up),
+        principal.member_id,
+    )
+    if row is None:
+        raise NotFound
+    return _top_up_view(row)
+
+
+async def read_withdrawal(
+    conn: asyncpg.Connection, principal: Principal, withdrawal: str
+) -> WithdrawalView:
+    """One's own withdrawal."""
+    row = await conn.fetchrow(
+        "SELECT * FROM money.withdrawals WHERE id = $1 AND member_id = $2",
+        decode("wdr", withdrawal),
+        principal.member_id,
+    )
+    if row is None:
+        raise NotFound
+    return _withdrawal_view(row)
+
+
+async def payout_methods(conn: asyncpg.Connection, principal: Principal) -> PayoutMethodPage:
+    """One's own payout methods, oldest first."""
+    rows = await conn.fetch(
+        "SELECT * FROM money.payout_methods WHERE member_id = $1 ORDER BY id", principal.member_id
+    )
+    return PayoutMethodPage(items=[_method_view(row) for row in rows])
+
+
+async def _decide(tx: Tx, table: str, key: UUID, state: str, answer: ProviderAnswer) -> None:
+    await tx.execute(
+        f"UPDATE {table} SET state = $2, failure = $3, provider_reference = $4, decided_at = $5"
+        " WHERE id = $1",
+        key,
+        state,
+        answer.failure,
+        answer.reference,
+        tx.now,
+    )
+
+
+def _check_token(token: str, kind: str) -> None:
+    if _CARD_NUMBER.search(token):
+        raise CardNumberRefused
+    if not _TOKEN.fullmatch(token) or not token.startswith(f"{kind}_"):
+        raise Invalid(
+            f"a token here looks like {kind}_…", errors=[{"pointer": "/token", "detail": "token"}]
+        )
+
+
+def _top_up_view(row: asyncpg.Record) -> TopUpView:
+    return TopUpView(
+        id=encode("top", row["id"]),
+        amount=Money(amount_minor=row["amount"], currency=row["unit"]),
+        state=row["state"],
+        created_at=row["created_at"],
+        failure=row["failure"],
+    )
+
+
+def _withdrawal_view(row: asyncpg.Record) -> WithdrawalView:
+    return WithdrawalView(
+        id=encode("wdr", row["id"]),
+        amount=Money(amount_minor=row["amount"], currency=row["unit"]),
+        state=row["state"],
+        created_at=row["created_at"],
+        failure=row["failure"],
+    )
+
+
+def _method_view(row: asyncpg.Record) -> PayoutMethodView:
+    return PayoutMethodView(
+        id=encode("pay", row["id"]), label=row["label"], created_at=row["created_at"]
+    )

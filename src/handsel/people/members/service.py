@@ -1,0 +1,111 @@
+"""What other rooms and the API may ask of members. Verbs that take a ``Database`` instead of a
+transaction have steps that must commit one by one: a try is counted before it is judged."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+import asyncpg
+from msgspec import UNSET
+
+from handsel.foundation.core.errors import Stale
+from handsel.foundation.core.settings import Settings
+from handsel.foundation.db.uow import Tx
+from handsel.foundation.http.principal import Principal
+from handsel.foundation.http.work import Answer
+from handsel.people.members import contacts, facts, queries
+from handsel.people.members.facts import recheck_due, verify
+from handsel.people.members.limits import enforce
+from handsel.people.members.log_in import log_in, prove_password
+from handsel.people.members.passwords import hash_password
+from handsel.people.members.policy import Limit
+from handsel.people.members.schemas import (
+    CodeSent,
+    Device,
+    MemberPatch,
+    MemberRef,
+    MeView,
+    SandboxMember,
+)
+from handsel.people.members.sessions import authenticate, end_session, open_session
+from handsel.people.members.sign_up import create_sandbox_members, send_phone_code, sign_up
+
+__all__ = [
+    "Limit",
+    "MemberRef",
+    "SandboxMember",
+    "authenticate",
+    "by_ids",
+    "create_sandbox_members",
+    "edit_me",
+    "end_session",
+    "enforce",
+    "find",
+    "hash_password",
+    "log_in",
+    "open_session",
+    "prove_password",
+    "prune",
+    "recheck_due",
+    "send_email_code",
+    "send_own_phone_code",
+    "send_phone_code",
+    "sign_up",
+    "verify",
+]
+
+
+async def find(tx: Tx, handle: str) -> MemberRef:
+    """The member with this handle. Raises ``NotFound``."""
+    return await queries.ref(tx.conn, handle)
+
+
+async def by_ids(conn: asyncpg.Connection, ids: Iterable[UUID]) -> dict[UUID, MemberRef]:
+    """Members by id, in one query; unknown ids are absent."""
+    return await queries.refs(conn, ids)
+
+
+async def edit_me(tx: Tx, principal: Principal, version: int, patch: MemberPatch) -> Answer[MeView]:
+    """Change what a member says about themselves. Raises ``Stale`` (412)."""
+    bio = None if patch.bio is UNSET else patch.bio
+    tag = await tx.execute(
+        "UPDATE people.members SET bio = coalesce($3, bio), version = version + 1"
+        " WHERE id = $1 AND version = $2",
+        principal.member_id,
+        version,
+        bio,
+    )
+    if tag != "UPDATE 1":
+        raise Stale
+    view = await queries.me(tx.conn, principal.member_id)
+    return Answer(view, version=view.version)
+
+
+async def send_email_code(
+    tx: Tx, settings: Settings, principal: Principal, email: str, device: Device
+) -> CodeSent:
+    """A code to an e-mail address that the caller says is theirs."""
+    to = contacts.require_email(email)
+    return await facts.send_code(tx, settings, principal, ("mail", to), device)
+
+
+async def send_own_phone_code(
+    tx: Tx, settings: Settings, principal: Principal, phone: str, device: Device
+) -> CodeSent:
+    """A code to a number that the caller says is theirs."""
+    to = contacts.require_phone(phone)
+    return await facts.send_code(tx, settings, principal, ("sms", to), device)
+
+
+async def prune(conn: asyncpg.Connection, limit: int = 5000) -> int:
+    """Forget codes and limits that are over, a bounded number; returns how many. For the sweep."""
+    codes = await conn.execute(
+        "DELETE FROM people.codes WHERE id IN (SELECT id FROM people.codes"
+        " WHERE expires_at < foundation.handsel_now() - interval '1 day' LIMIT $1)",
+        limit,
+    )
+    windows = await conn.execute(
+        "DELETE FROM people.limits WHERE key IN (SELECT key FROM people.limits"
+        " WHERE ends_at < foundation.handsel_now() LIMIT $1 FOR UPDATE SKIP LOCKED)",
+        limit,
+    )
+    return int(codes.split()[-1]) + int(windows.split()[-1])

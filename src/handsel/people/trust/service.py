@@ -1,0 +1,234 @@
+"""The verbs of the gate: decide, require, reserve, settle, release; and who may receive.
+
+A payment, in the transaction that moves the money:
+
+    decision = await trust.decide(tx, payment)
+    trust.require(decision)
+    if decision.confirmation_required:
+        await trust.consume_confirmation(tx, token, payment)
+    trust.reserve(tx, payment, decision)
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from handsel.foundation import audit
+from handsel.foundation.core import ids
+from handsel.foundation.core.errors import Invalid, NotFound, Problem
+from handsel.foundation.db.uow import Database, Tx
+from handsel.people.trust import overview, policy, queries
+from handsel.people.trust.confirmations import consume as consume_confirmation
+from handsel.people.trust.errors import CurrencyNotSupported, OverLimit, Refused
+from handsel.people.trust.schemas import (
+    Allowed,
+    CheckView,
+    Decision,
+    Payment,
+    Reason,
+    Step,
+    TrustCard,
+    TrustView,
+)
+from handsel.people.trust.table import PolicyFile, PolicyTable, Tier
+
+__all__ = [
+    "Allowed", "Decision", "Payment", "Reason", "Step", "Tier", "TrustCard", "check_payment",
+    "consume_confirmation", "current_policy", "decide", "in_reference", "log_refusal",
+    "may_receive", "note_settled", "own_trust", "payout_allowed", "public_card", "record_decision",
+    "release", "require", "reserve", "settle",
+]  # fmt: skip
+
+#: Read when this module is: a service with a wrong policy does not start (``PolicyInvalid``).
+_POLICY = PolicyFile(Path(__file__).with_name("tiers.toml"))
+_DECISION_TYPES = (
+    "uuid", "uuid", "uuid", "uuid", "bigint", "text", "bytea", "bool", "text", "text", "text",
+    "text[]", "jsonb", "jsonb",
+)  # fmt: skip
+_EXPOSURE_TYPES = (
+    "uuid", "uuid", "uuid", "bigint", "text", "bigint", "uuid", "bigint", "bigint",
+)  # fmt: skip
+
+
+def current_policy() -> PolicyTable:
+    """The policy in force; read again when its file has changed."""
+    return _POLICY.current()
+
+
+def in_reference(amount_minor: int, currency: str) -> int:
+    """An amount in minor units of the reference currency. Raises ``CurrencyNotSupported``."""
+    found = current_policy().in_reference(amount_minor, currency)
+    if found is None:
+        raise CurrencyNotSupported(f"the policy has no rate for {currency}")
+    return found
+
+
+async def decide(tx: Tx, payment: Payment, table: PolicyTable | None = None) -> Decision:
+    """Whether this payment is allowed now. One round trip; moves nothing.
+
+    The payer's standing stays locked until this transaction ends, so that what is decided still
+    holds when it is reserved. Raises ``NotFound`` for a payee who does not exist.
+    """
+    if payment.amount_minor < 1:
+        raise Invalid("an amount is at least one minor unit")
+    standing = await queries.load_standing(tx, payment.payer_id, payment.payee_id)
+    return policy.decide(table or current_policy(), payment, standing)
+
+
+def require(decision: Decision) -> None:
+    """Raise ``Refused`` (403, with reasons and path) for a no."""
+    if decision.allowed:
+        return
+    first = decision.reasons[0]
+    kind = Problem.registry()[policy.PROBLEM_OF.get(first.code, first.code)]
+    assert issubclass(kind, Refused)  # noqa: S101 - every reason of the gate is a kind of Refused
+    raise kind(
+        first.text,
+        decision=decision,
+        reasons=msgspec.to_builtins(decision.reasons),
+        path=msgspec.to_builtins(decision.path),
+        decision_id=ids.encode("dec", decision.decision_id),
+    )
+
+
+def reserve(tx: Tx, payment: Payment, decision: Decision) -> None:
+    """Count the payment against its payer's limits and log the decision, in this transaction.
+
+    Raises at the commit: ``OverLimit`` where other payments of this transaction used the limit up,
+    ``ExposureExists`` where this reference is reserved already.
+    """
+    if not decision.allowed or decision.payment != payment:
+        raise ValueError("only the payment that was allowed can be reserved")
+    limits = current_policy().payments(decision.payer_tier)
+    record_decision(tx, decision)
+    tx.call(
+        "people.reserve_exposure",
+        _EXPOSURE_TYPES,
+        payment.reference_id,
+        payment.payer_id,
+        payment.payee_id,
+        payment.amount_minor,
+        payment.currency,
+        decision.reference_minor,
+        decision.decision_id,
+        limits.per_24h_minor,
+        limits.per_30d_minor,
+    )
+
+
+def settle(tx: Tx, reference_id: UUID, payer_id: UUID, payee_id: UUID) -> None:
+    """The hold was released to the payee. It counts against the limits until its time is over."""
+    _resolve(tx, reference_id, payer_id, payee_id, "settled")
+
+
+def release(tx: Tx, reference_id: UUID) -> None:
+    """The money went back to the payer: it no longer counts against the limits."""
+    _resolve(tx, reference_id, None, None, "released")
+
+
+def _resolve(
+    tx: Tx, reference_id: UUID, payer_id: UUID | None, payee_id: UUID | None, state: str
+) -> None:
+    types = ("uuid", "uuid", "uuid", "text")
+    tx.call("people.resolve_exposure", types, reference_id, payer_id, payee_id, state)
+
+
+def record_decision(tx: Tx, decision: Decision) -> None:
+    """Store a decision with its inputs, and tell the audit chain."""
+    payment, standing = decision.payment, decision.standing
+    seen = (standing.payer.financial, standing.payer.social,
+            standing.payee.financial, standing.payee.social)  # fmt: skip
+    outcome = {
+        "reasons": decision.reasons,
+        "path": decision.path,
+        "confirmation_required": decision.confirmation_required,
+        "hold_period": decision.hold_period,
+        "revoke_window": decision.revoke_window,
+        "reference_minor": decision.reference_minor,
+    }
+    tx.call(
+        "people.record_decision",
+        _DECISION_TYPES,
+        decision.decision_id,
+        payment.reference_id,
+        payment.payer_id,
+        payment.payee_id,
+        payment.amount_minor,
+        payment.currency,
+        payment.terms_hash,
+        decision.allowed,
+        decision.payer_tier.name,
+        decision.payee_tier.name,
+        decision.policy_version,
+        sorted({score.model_id for score in seen if score and score.model_id}),
+        standing,
+        outcome,
+    )
+    body = {
+        "decision_id": decision.decision_id,
+        "amount_minor": payment.amount_minor,
+        "currency": payment.currency,
+        "payee_id": payment.payee_id,
+        "reasons": [reason.code for reason in decision.reasons],
+        "policy_version": decision.policy_version,
+    }
+    action = "payment_allowed" if decision.allowed else "payment_refused"
+    audit.record(
+        tx, "trust", action, body, subject_id=payment.reference_id, actor_id=payment.payer_id
+    )
+
+
+async def log_refusal(database: Database, decision: Decision) -> None:
+    """Store a refused decision in a transaction of its own: its request has rolled back."""
+    if decision.allowed:
+        raise ValueError("an allowed decision is stored with its payment")
+    async with database.transaction() as tx:
+        record_decision(tx, decision)
+
+
+async def may_receive(tx: Tx, member_id: UUID) -> Allowed:
+    """Whether a member may be paid or may ask for money (T1 and above)."""
+    party, now = await queries.party(tx, member_id)
+    return policy.may_receive(current_policy(), party, now)
+
+
+async def payout_allowed(tx: Tx, member_id: UUID, amount_minor: int, currency: str) -> Allowed:
+    """Whether a member's own money may leave to their bank; no limit on how much of it.
+
+    Amount and currency are what a later rule (velocity) will need; today only verification and
+    TX count, since a limit acts in the risky direction alone.
+    """
+    party, now = await queries.party(tx, member_id)
+    return policy.payout_allowed(current_policy(), party, now)
+
+
+async def note_settled(
+    tx: Tx, order_id: UUID, buyer_id: UUID, seller_id: UUID, on_time: bool, settled_at: datetime
+) -> None:
+    """A deal came to a good end: both track records grow, once for each order."""
+    types = ("uuid", "uuid", "uuid", "bool", "timestamptz")
+    tx.call("people.note_settled", types, order_id, buyer_id, seller_id, on_time, settled_at)
+
+
+async def public_card(reader: queries.Reader, member_ids: Sequence[UUID]) -> dict[UUID, TrustCard]:
+    """The trust cards of members; those who do not exist are left out."""
+    table = current_policy()
+    rows = await queries.public_standings(reader, list(member_ids))
+    return {row["member_id"]: overview.card_of(table, row) for row in rows}
+
+
+async def own_trust(reader: queries.Reader, member_id: UUID) -> TrustView:
+    """A member's own tier, limits and next steps."""
+    standing = await queries.view_standing(reader, member_id, member_id)
+    return overview.trust_of(current_policy(), standing)
+
+
+async def check_payment(reader: queries.Reader, payment: Payment) -> CheckView:
+    """What the gate would say to a payment now. No lock, no log, nothing moves."""
+    if payment.amount_minor < 1:
+        raise Invalid("an amount is at least one minor unit")
+    standing = await queries.view_standing(reader, payment.payer_id, payment.payee_id)
+    return overview.check_of(policy.decide(current_policy(), payment, standing))

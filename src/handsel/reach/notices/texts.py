@@ -1,0 +1,54 @@
+"""The words of the notices, read once from ``texts.toml``."""
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal, get_args
+
+import msgspec
+
+Kind = Literal[
+    "message_received",
+    "order_funded",
+    "order_accepted",
+    "order_declined",
+    "order_expired",
+    "order_revoked",
+    "order_cancelled",
+    "order_delivered",
+    "order_approved",
+    "order_settled",
+    "deadline_near",
+    "review_received",
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+_TITLE_CHARS, _BODY_CHARS = 200, 1000
+
+
+class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The two texts of a kind, with the names of parameters in braces."""
+
+    title: str
+    body: str
+
+
+@cache
+def templates() -> dict[str, Template]:
+    """Every kind's texts. Fails at once when a kind has none."""
+    plain = tomllib.loads(files(__package__).joinpath("texts.toml").read_text("utf-8"))
+    found = msgspec.convert(plain, dict[str, Template])
+    assert set(found) == set(KINDS), "texts.toml and Kind name different kinds"
+    return found
+
+
+def words(kind: Kind, params: dict[str, Any]) -> tuple[str, str]:
+    """Title and body, cut to what a notice holds. Raises ``KeyError`` for a missing parameter."""
+    template = templates()[kind]
+    return (
+        _cut(template.title.format_map(params), _TITLE_CHARS),
+        _cut(template.body.format_map(params), _BODY_CHARS),
+    )
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
