@@ -7,6 +7,7 @@ with a, b > 0, so order is kept and no ties are made. Platt is the case a = b.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -38,6 +39,13 @@ class Calibrator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             return self.b * (raw + rest) - self.a * rest + self.c
         rest = math.log1p(math.exp(raw))
         return self.a * (raw - rest) + self.b * rest + self.c
+
+    def bound(self) -> Callable[[float], float]:
+        """`log_odds` with its numbers bound, for the hot path; the same values to the bit."""
+        if self.a != self.b:
+            return self.log_odds
+        a, c = self.a, self.c
+        return lambda raw: a * raw + c
 
     def slope(self, raw: float) -> float:
         """Calibrated log-odds gained per unit of raw log-odds, at `raw`."""

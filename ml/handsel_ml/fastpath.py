@@ -8,7 +8,7 @@ Bit-equal to `Booster.predict` (tested).
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+from typing import Any, NoReturn
 
 import lightgbm
 import numpy as np
@@ -25,11 +25,15 @@ Floats = NDArray[np.float64]
 
 
 class SingleRow:
-    """A prepared call: write the row into `row`, call `run`, read `out`."""
+    """A prepared call: write the row into `row`, call `run`, read `out`.
+
+    `native(*arguments)` is `run` without the check, for the hot path and for benchmarks.
+    """
 
     def __init__(self, booster: lightgbm.Booster, predict_type: int, width: int) -> None:
         """Prepare; `width` is the number of features. Raises `ScoringFailed`."""
         self.row: Floats = np.zeros(width, dtype=np.float64)
+        self.cells: Any = memoryview(self.row)  # type: ignore[arg-type]
         self.out: Floats = np.zeros(width + 1 if predict_type == CONTRIBUTIONS else 1)
         self._booster = booster  # the native configuration points into it
         self._config = ctypes.c_void_p()
@@ -45,9 +49,9 @@ class SingleRow:
             ctypes.byref(self._config),
         )
         if status != 0:
-            raise ScoringFailed("native_error", _last_error())
-        self._call: Any = _LIB.LGBM_BoosterPredictForMatSingleRowFast
-        self._arguments = (
+            self.fail()
+        self.native: Any = _LIB.LGBM_BoosterPredictForMatSingleRowFast
+        self.arguments = (
             self._config,
             ctypes.c_void_p(self.row.ctypes.data),
             ctypes.byref(self._length),
@@ -56,12 +60,12 @@ class SingleRow:
 
     def run(self) -> None:
         """Predict the row in `row` into `out`. Raises `ScoringFailed`."""
-        if self._call(*self._arguments) != 0:
-            raise ScoringFailed("native_error", _last_error())
+        if self.native(*self.arguments) != 0:
+            self.fail()
 
-    def raw_call(self) -> tuple[Any, tuple[Any, ...]]:
-        """The native function and its arguments, for a benchmark to divide by."""
-        return self._call, self._arguments
+    def fail(self) -> NoReturn:
+        """Raise `ScoringFailed` with the library's own words."""
+        raise ScoringFailed("native_error", _last_error())
 
     def close(self) -> None:
         """Free the native configuration; calling again does nothing."""

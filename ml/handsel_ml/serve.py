@@ -72,7 +72,7 @@ class Model:
         self._opened: weakref.WeakSet[SingleRow] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._closed = False
-        self._log_odds = info.calibrator.log_odds
+        self._log_odds = info.calibrator.bound()
         self._intercept, self._slope = info.score_map.line()
         self._lowest, self._highest = info.score_map.lowest, info.score_map.highest
         every = range(self._lowest, self._highest + 1)
@@ -83,10 +83,13 @@ class Model:
     def score(self, vector: Floats) -> Prediction:
         """Score a vector of float64, shape (features,). Raises `ScoringFailed`."""
         call = self._calls.score or self._score_call()
-        if vector.shape != self._shape:
-            raise ScoringFailed("shape_wrong", f"{vector.shape} instead of {self._shape}")
-        call.row[:] = vector
-        call.run()
+        try:
+            call.cells[:] = vector  # a view copies in a third of numpy's time and never casts
+        except (TypeError, ValueError, NotImplementedError) as error:
+            detail = f"not float64 of shape {self._shape}: {error}"
+            raise ScoringFailed("shape_wrong", detail) from error
+        if call.native(*call.arguments):
+            call.fail()
         raw = call.out.item()
         if not isfinite(raw):
             raise ScoringFailed("not_finite", f"{self.info.model_id} gave {raw}")
@@ -260,5 +263,6 @@ def _assess(facts: Sequence[Fact], as_of: datetime, model: Model, language: str)
 
 def raw_c_call(model: Model) -> Callable[[], object]:
     """A callable that does the raw C call alone, on the last scored row of this thread."""
-    call, arguments = (model._calls.score or model._score_call()).raw_call()
-    return lambda: call(*arguments)
+    call = model._calls.score or model._score_call()
+    native, arguments = call.native, call.arguments
+    return lambda: native(*arguments)

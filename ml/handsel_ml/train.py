@@ -45,11 +45,12 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrainingReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What `train_town` did: the bundles' infos, where they are, seconds taken."""
+    """What `train_town` did: the bundles' infos, where they are, wall and processor seconds."""
 
     bundles: dict[ScoreKind, BundleInfo]
     folders: dict[ScoreKind, str]
     seconds: float
+    cpu_seconds: float
 
 
 def train_town(
@@ -59,7 +60,7 @@ def train_town(
 
     `progress` gets one line per step. Raises `TrainingRefused`; nothing is written then.
     """
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     config = read_config(config_path)
     progress(f"simulating {config.town.members} members")
     town = simulate_town(config.town)
@@ -73,6 +74,7 @@ def train_town(
         bundles=bundles,
         folders={kind: str(out_dir / kind) for kind in SCORE_KINDS},
         seconds=time.perf_counter() - began,
+        cpu_seconds=time.process_time() - worked,
     )
 
 

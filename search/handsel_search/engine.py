@@ -21,6 +21,7 @@ from handsel_search.query import SearchQuery, ViewerRules
 
 __all__ = (
     "BEST_MAX",
+    "FACET_NAMES",
     "Candidate",
     "CandidatePage",
     "Facets",
@@ -40,9 +41,9 @@ Facets = Mapping[str, Mapping[str, int]]
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """One hit with the public facts that ranking needs.
 
-    ``text_score`` 0..1 is None without a text. ``distance_m`` is geodesic to the published point
-    ``lat``/``lon``; None without a searcher's point, or where a remote offer is found outside
-    the radius.
+    ``text_score`` 0..1 is None without a text and under every sort but "best". ``distance_m`` is
+    geodesic to the published point ``lat``/``lon``; None without a searcher's point, or where a
+    remote offer is found outside the radius.
     """
 
     id: str

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, Final
 
 import msgspec
+from meilisearch.models.task import TaskInfo
 
 from handsel_search.cursor import Mode, decode_cursor
 from handsel_search.documents import ListingDocument
@@ -111,7 +112,10 @@ class MeilisearchEngine:
     async def delete(self, ids: Sequence[str]) -> None:
         """See :class:`handsel_search.engine.SearchEngine`."""
         if ids:
-            await self._client.task(lambda c: c.index(self._index).delete_documents(ids=list(ids)))
+            # The client's delete_documents(ids=…) warns that it will go; deleting by filter is
+            # what Meilisearch advises against. So the documented route itself.
+            path = f"indexes/{self._index}/documents/delete-batch"
+            await self._client.task(lambda c: TaskInfo(**c.http.post(path, list(ids))))
 
     async def setup(self) -> None:
         """Create the index if it is missing and apply all settings."""
@@ -275,7 +279,7 @@ def _strategy(mode: Mode) -> str:
 
 
 def _candidates(query: SearchQuery, answer: Answer) -> list[Candidate]:
-    with_text = bool(plain_text(query))
+    with_text = query.sort == "best" and bool(plain_text(query))
     return [hit.candidate(with_text=with_text) for hit in answer.hits]
 
 

@@ -40,7 +40,7 @@ async def distance_page(
 
     ``fetch(from_m, seen, size)`` gives up to ``size`` further rows in sphere order whose sphere
     distance (earthdistance's sphere) is at least ``from_m`` (or a little less), after the rows
-    ``seen``; fewer than ``size`` rows mean the end. ``slack_m`` is how far the engine's order may
+    ``seen``; fewer than ``size`` rows mean the end, rows beyond the radius do no harm. ``slack_m`` is how far the engine's order may
     be off.
     """
     if query.point is None:
@@ -63,7 +63,7 @@ async def distance_page(
             farthest = max(farthest, _farthest(query.point, batch))
             horizon = (farthest - slack_m) / SPHERE_RATIO_MAX
         final = sorted(entry[:2] for entry in found if entry[0] < horizon)
-        if horizon == math.inf or len(final) > limit:
+        if horizon > (query.radius_m or math.inf) or horizon == math.inf or len(final) > limit:
             rows = {row.id: row for _, _, row in found}
             return [rows[row_id] for _, row_id in final[:limit]], len(final) > limit
         size = min(2 * size, BATCH_MAX)

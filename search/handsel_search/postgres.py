@@ -14,8 +14,9 @@ import asyncpg
 
 from handsel_search.cursor import Mode, decode_cursor
 from handsel_search.ddl import ddl
-from handsel_search.documents import FULFILMENTS, ListingDocument
+from handsel_search.documents import ListingDocument
 from handsel_search.engine import (
+    FACET_NAMES,
     Candidate,
     CandidatePage,
     Facets,
@@ -26,7 +27,7 @@ from handsel_search.engine import (
 )
 from handsel_search.errors import EngineRefused, EngineUnavailable
 from handsel_search.paging import After, sorted_page
-from handsel_search.postgres_sql import Filters
+from handsel_search.postgres_sql import Filters, is_selective
 from handsel_search.postgres_write import columns_of, copy_upsert, refresh_vocabulary, upsert_sql
 from handsel_search.query import SearchQuery, ViewerRules
 from handsel_search.reading import Group, read, with_typos
@@ -113,15 +114,17 @@ class PostgresEngine:
                 if wider == groups:
                     continue
                 groups = wider
-            filters = Filters(query, viewer, groups, mode)
+            bounded = is_selective(query, groups)
+            filters = Filters(query, viewer, groups, mode, bounded=bounded)
             sql = (
                 filters.best(self._table, groups, count)
                 if groups
                 else filters.nearest(self._table, count)
             )
             rows = await self._rows(sql, filters.args)
-            full = len(rows) == count
-            for row in within(query, rows):
+            near = within(query, rows)
+            full = len(rows) == count and (bounded or len(near) == count)
+            for row in near:
                 found.setdefault(row.id, row)
             if full or len(found) >= FILL_BELOW:
                 break
@@ -168,15 +171,16 @@ class PostgresEngine:
 
     async def _facets(self, filters: Filters) -> tuple[int, Facets]:
         total = 0
-        facets: dict[str, dict[str, int]] = {"category": {}, "kind": {}, "unit": {}}
+        facets: dict[str, dict[str, int]] = {name: {} for name in FACET_NAMES}
         for record in await self._db.fetch(filters.facets(self._table), *filters.args):
             for name in ("category", "kind", "unit"):
                 if record[name] is not None:
                     facets[name][record[name]] = record["hits"]
-                    break
-            else:
+            for name in record["fulfilment"] or ():
+                ways = facets["fulfilment"]
+                ways[name] = ways.get(name, 0) + record["hits"]
+            if all(record[name] is None for name in facets):
                 total = record["hits"]
-                facets["fulfilment"] = {name: record[name] for name in FULFILMENTS if record[name]}
         return total, facets
 
     async def _typos(self, groups: tuple[Group, ...]) -> tuple[Group, ...]:
@@ -225,8 +229,8 @@ class _Rows:
         self._mode: Mode = mode
         self._chord = 0.0
 
-    def _filters(self) -> Filters:
-        return Filters(self._query, self._viewer, self._groups, self._mode)
+    def _filters(self, *, bounded: bool = True) -> Filters:
+        return Filters(self._query, self._viewer, self._groups, self._mode, bounded=bounded)
 
     async def by_key(self, after: After | None, size: int) -> Sequence[Candidate]:
         filters = self._filters()
@@ -243,7 +247,8 @@ class _Rows:
     async def by_sphere(
         self, floor_m: float, seen: Sequence[Candidate], size: int
     ) -> Sequence[Candidate]:
-        filters = self._filters()
+        bounded = is_selective(self._query, self._groups)
+        filters = self._filters(bounded=bounded)
         last = (self._chord, seen[-1].id) if seen else None
         sql = filters.by_sphere(self._engine._table, floor_m, last, size)
         records = await self._engine._db.fetch(sql, *filters.args)

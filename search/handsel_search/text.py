@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from handsel_search.documents import ListingDocument
@@ -19,7 +20,6 @@ __all__ = ("cjk_bigrams", "fold", "index_terms", "is_cjk", "runs", "tsvector_lit
 
 TOKEN_MAX: Final = 64  # characters of one word
 FIELD_TERMS_MAX: Final = 3000  # a tsvector position ends at 16,383
-POSITIONS_MAX: Final = 200  # PostgreSQL keeps 255 positions of one lexeme
 
 _CJK: Final = (
     "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -69,6 +69,8 @@ def cjk_bigrams(run: str) -> list[str]:
 
 def index_terms(text: str) -> list[tuple[str, int]]:
     """Index terms of a raw text with their positions, counted from 0 by word or character."""
+    if not text:
+        return []
     folded = fold(text)
     if folded.isascii():
         words = _ASCII_RUN.findall(folded)[:FIELD_TERMS_MAX]
@@ -90,30 +92,32 @@ def index_terms(text: str) -> list[tuple[str, int]]:
     return terms[:FIELD_TERMS_MAX]
 
 
-def tsvector_literal(doc: ListingDocument, category_words: Iterable[str] = ()) -> str:
+def tsvector_literal(doc: ListingDocument, category_words: tuple[str, ...] = ()) -> str:
     """The text form of a listing's tsvector.
 
     Weights: A title; B category (its slug and, where given, its names), pack, kind, tags, handle;
     C neighbourhood and place; D description. Fields are 8 positions apart, so that no pair of
     words looks adjacent across them. Ready for ``$1::tsvector``: every lexeme is quoted.
     """
-    labels = " ".join(
-        (doc.category, doc.pack, doc.kind, doc.handle, *doc.tags, *category_words)
-    ).replace("_", " ")
-    fields = (
-        ("A", doc.title),
-        ("B", labels),
-        ("C", f"{doc.neighbourhood or ''} {doc.place or ''}"),
-        ("D", doc.description),
-    )
-    positions: dict[str, list[str]] = {}
     start = 1
-    for weight, text in fields:
-        terms = index_terms(text)
+    positions: dict[str, str] = {}
+    fixed = (doc.category, doc.pack, doc.kind, *category_words)
+    for weight, terms in (
+        ("A", index_terms(doc.title)),
+        ("B", _label_terms(fixed)),
+        ("B", index_terms(" ".join((doc.handle, *doc.tags)))),
+        ("C", index_terms(f"{doc.neighbourhood or ''} {doc.place or ''}")),
+        ("D", index_terms(doc.description)),
+    ):
         for term, position in terms:
-            positions.setdefault(term, []).append(f"{start + position}{weight}")
+            place = f"{start + position}{weight}"
+            known = positions.get(term)
+            positions[term] = place if known is None else f"{known},{place}"
         if terms:
             start += terms[-1][1] + 8
-    return " ".join(
-        f"'{term}':{','.join(places[:POSITIONS_MAX])}" for term, places in positions.items()
-    )
+    return " ".join([f"'{term}':{places}" for term, places in positions.items()])
+
+
+@lru_cache(maxsize=4096)
+def _label_terms(labels: tuple[str, ...]) -> list[tuple[str, int]]:
+    return index_terms(" ".join(labels))

@@ -16,6 +16,7 @@ from handsel_ml.contract import SCHEMA, SCORE_KINDS, Fact, FactKind, ScoreKind, 
 from handsel_ml.facts import FactTable, Ints, facts_of, table_of
 from handsel_ml.features import FEATURES, feature_row, feature_rows, features
 from handsel_ml.simulate import Archetype, Town, history, moment
+from handsel_ml.tallies import Tally, tally_many, tally_member
 
 
 def _fact(draw: Any, number: int) -> Fact:
@@ -69,15 +70,15 @@ def test_bulk_equals_single_to_the_bit(facts: list[Fact]) -> None:
     ]  # fmt: skip
     table = table_of([*facts, *stranger])
     mine = table.names.index("me") if "me" in table.names else -1
-    moments = [NOW + timedelta(microseconds=1), NOW, NOW - timedelta(days=90)]
-    asked = [(mine, moment) for moment in moments] if facts else []
+    times = [NOW + timedelta(microseconds=1), NOW, NOW - timedelta(days=90)]
+    asked = [(mine, time) for time in times] if facts else []
     members = np.array([m for m, _ in asked], dtype=np.int64)
     as_of = np.array([micros(t) for _, t in asked], dtype=np.int64)
 
     for kind in SCORE_KINDS:
         rows = feature_rows(table, members, as_of, kind)
-        for i, (_, moment) in enumerate(asked):
-            single = feature_row(facts, moment, kind)
+        for i, (_, as_of_i) in enumerate(asked):
+            single = feature_row(facts, as_of_i, kind)
             assert rows.matrix[i].tobytes() == single.matrix[0].tobytes()
             assert (rows.closed[i], rows.bads[i]) == (single.closed[0], single.bads[0])
 
@@ -162,3 +163,20 @@ def test_dealing_with_one_friend_builds_no_record() -> None:
 
     assert (friend.closed[0], friend.matrix[0, column]) == (3, 3.0)
     assert (crowd.closed[0], crowd.matrix[0, column]) == (30, 30.0)
+
+
+def test_ties_are_taken_in_order_of_value() -> None:
+    first = Tally(name="first", kinds=(FactKind.REVIEW_RECEIVED,), measure="value",
+                  key="counterparty", cap=1)  # fmt: skip
+    facts = [
+        Fact(member_id="me", kind=FactKind.REVIEW_RECEIVED, happened_at=NOW, known_at=NOW,
+             source_id=f"s{stars}", order_id="o", counterparty_id="p", role="seller", value=stars)
+        for stars in (5, 2, 4)
+    ]  # fmt: skip
+    later = NOW + timedelta(days=1)
+    table = table_of(facts)
+    me = np.array([table.names.index("me")])
+
+    for shuffled in (facts, facts[::-1]):
+        assert tally_member(shuffled, later, [first]).tolist() == [2]
+    assert tally_many(table, me, np.array([micros(later)]), [first]).tolist() == [[2]]

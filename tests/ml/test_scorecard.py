@@ -90,6 +90,7 @@ def test_the_interval_follows_the_pd_and_narrows(pd: float, factor: float, close
     low_up, high_up = interval(min(pd * factor, 0.99), closed, 6.0)
 
     assert low <= high
+    assert high >= pd
     assert low_up >= low - 1e-12
     assert high_up >= high - 1e-12
     assert interval(0.02, closed + 50, 6.0)[1] <= interval(0.02, closed, 6.0)[1]

@@ -21,6 +21,7 @@ from handsel_search.ddl import ddl
 from handsel_search.documents import ListingDocument
 from handsel_search.postgres import PostgresEngine
 
+SCHEMA = "search_test"
 EXTENSIONS = ("cube", "earthdistance", "pg_trgm", "btree_gist")
 
 
@@ -38,7 +39,7 @@ def database_url() -> Iterator[str]:
     assert spec is not None
     assert spec.origin is not None
     binaries = Path(spec.origin).parent / "pginstall" / "bin"
-    home = Path(tempfile.mkdtemp(prefix="handsel-search-", dir="/tmp"))  # noqa: S108
+    home = Path(tempfile.mkdtemp(prefix="handsel-search-", dir="/tmp"))
     if os.geteuid() == 0:
         os.chown(home, 65534, 65534)
     data, log = home / "data", home / "log"
@@ -56,13 +57,13 @@ def database_url() -> Iterator[str]:
         rmtree(home)
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="module")
 async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool[Any]]:
     """A pool on the disposable database, with the extensions and an empty schema."""
     async with asyncpg.create_pool(database_url, min_size=1, max_size=4) as pool:
         for extension in EXTENSIONS:
             await pool.execute(f"CREATE EXTENSION IF NOT EXISTS {extension}")
-        await create_tables(pool, "catalog")
+        await create_tables(pool, SCHEMA)
         yield pool
 
 
@@ -77,8 +78,8 @@ async def create_tables(pool: asyncpg.Pool[Any], schema: str) -> None:
 @pytest_asyncio.fixture
 async def postgres(pool: asyncpg.Pool[Any]) -> PostgresEngine:
     """The PostgreSQL engine over empty tables."""
-    await pool.execute("TRUNCATE catalog.search_documents, catalog.search_vocabulary")
-    return PostgresEngine(pool)
+    await pool.execute(f"TRUNCATE {SCHEMA}.search_documents, {SCHEMA}.search_vocabulary")
+    return PostgresEngine(pool, SCHEMA)
 
 
 @pytest.fixture(scope="session")
@@ -101,15 +102,15 @@ def make_document(number: int, **fields: Any) -> ListingDocument:
     values: dict[str, Any] = {
         "id": uid(number),
         "version": 1,
-        "seller_id": f"seller-{number}",
-        "storefront_id": f"store-{number}",
+        "seller_id": f"seller-{number % 10**9}",
+        "storefront_id": f"store-{number % 10**9}",
         "kind": "thing",
         "category": "power-tools",
         "title": f"Thing {number}",
         "unit": "per_day",
         "currency": "GBP",
         "price_minor": 1000,
-        "created_at": datetime(2026, 1, 1, 12, 0, 0, number, tzinfo=UTC),
+        "created_at": datetime(2026, 1, 1, 12, 0, 0, number % 1000, tzinfo=UTC),
         "lat": 55.95,
         "lon": -3.19,
     }

@@ -10,13 +10,13 @@ import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.search.conftest import make_document
 
 from handsel_search.documents import ListingDocument
 from handsel_search.reading import all_of, any_of, read, with_typos
 from handsel_search.synonyms import category_words, load_synonyms, synonym_lists
 from handsel_search.text import fold, index_terms, runs, tsvector_literal
 from handsel_search.typos import nearest_words, osa_distance, typos_allowed
-from tests.search.conftest import make_document
 
 HOSTILE = ["'", "\\", ":*", "&", "|", "!", "(", ")", "<->", "\0", "\ud800", "''", "$1", "--", "%"]
 texts = st.one_of(
@@ -114,9 +114,7 @@ def test_fields_carry_their_weights_and_stay_apart() -> None:
 
 @given(st.text(max_size=300), st.text(max_size=300), texts)
 def test_any_listing_gives_a_wellformed_literal(title: str, description: str, tag: str) -> None:
-    literal = tsvector_literal(
-        make_document(1, title=title, description=description, tags=(tag,))
-    )
+    literal = tsvector_literal(make_document(1, title=title, description=description, tags=(tag,)))
     outside = literal.split("'")[::2]
     assert all(set(part) <= set(" :,ABCD0123456789") for part in outside)
     literal.encode()
@@ -165,7 +163,13 @@ async def test_a_listing_is_found_by_its_own_words(pool: asyncpg.Pool[Any]) -> N
 
 @pytest.mark.parametrize(
     ("a", "b", "distance"),
-    [("drill", "drlil", 1), ("drill", "dril", 1), ("drill", "grill", 1), ("abc", "ca", 3), ("", "", 0)],
+    [
+        ("drill", "drlil", 1),
+        ("drill", "dril", 1),
+        ("drill", "grill", 1),
+        ("abc", "ca", 3),
+        ("", "", 0),
+    ],
 )
 def test_osa_distance(a: str, b: str, distance: int) -> None:
     assert osa_distance(a, b, 5) == distance
@@ -180,7 +184,9 @@ def test_osa_limit_only_cuts(a: str, b: str) -> None:
 
 
 def test_typos_depend_on_length_and_never_on_numbers() -> None:
-    assert [typos_allowed(w) for w in ("saws", "drill", "jackhammer", "iphone15", "电钻电钻电钻")] == [
+    assert [
+        typos_allowed(w) for w in ("saws", "drill", "jackhammer", "iphone15", "电钻电钻电钻")
+    ] == [
         0,
         1,
         2,

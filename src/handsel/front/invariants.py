@@ -8,8 +8,9 @@ property of a moment (L06, L20) the check here is what it leaves behind in the r
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
 import msgspec
+
+from handsel.foundation.db.pool import Connection
 
 _SAMPLE = 5
 
@@ -65,7 +66,8 @@ CHECKS: tuple[Check, ...] = (
         _TRANSFERS,
         "SELECT count(DISTINCT unit) FROM money.transfers",
         "SELECT unit AS what FROM (SELECT unit, CASE WHEN folded THEN money.folded_balance(id)"
-        " ELSE balance END AS balance FROM money.accounts) AS a GROUP BY unit HAVING sum(balance) <> 0",
+        " ELSE balance END AS balance FROM money.accounts) AS a GROUP BY unit HAVING"
+        " sum(balance) <> 0",
     ),
     Check(
         "L03_balance_is_its_transfers",
@@ -87,7 +89,8 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "L05_append_only",
-        "the application can change nothing that was written down, and the refusing triggers are on",
+        "the application can change nothing that was written down, and the refusing"
+        " triggers are on",
         ("money.transfers", "deals.moves", "foundation.audit_entries"),
         "SELECT count(*) FROM pg_trigger WHERE tgname = 'append_only'",
         "SELECT r.name || ' ' || p.privilege AS what FROM unnest(ARRAY['money.transfers',"
@@ -127,7 +130,8 @@ CHECKS: tuple[Check, ...] = (
         _HOLDS,
         "SELECT count(*) FROM money.holds",
         "SELECT h.id AS what FROM money.holds h LEFT JOIN money.transfers t ON t.hold_id = h.id"
-        " GROUP BY h.id HAVING coalesce(sum(t.amount) FILTER (WHERE t.code = 'hold'), 0) <> h.amount"
+        " GROUP BY h.id HAVING coalesce(sum(t.amount) FILTER (WHERE t.code = 'hold'), 0)"
+        " <> h.amount"
         " OR count(t.id) FILTER (WHERE t.code = 'hold') <> 1"
         " OR coalesce(sum(t.amount) FILTER (WHERE t.code <> 'hold'), 0)"
         " <> CASE WHEN h.state = 'open' THEN 0 ELSE h.amount END",
@@ -165,7 +169,8 @@ CHECKS: tuple[Check, ...] = (
         "an Idempotency-Key has one answer",
         ("foundation.answers",),
         "SELECT count(*) FROM foundation.answers",
-        "SELECT key AS what FROM foundation.answers GROUP BY principal, route, key HAVING count(*) > 1"
+        "SELECT key AS what FROM foundation.answers GROUP BY principal, route, key"
+        " HAVING count(*) > 1"
         " UNION ALL SELECT 'unique index' WHERE NOT EXISTS (SELECT FROM pg_index WHERE indrelid ="
         " 'foundation.answers'::regclass AND indisprimary AND indisvalid)",
     ),
@@ -176,12 +181,14 @@ CHECKS: tuple[Check, ...] = (
         "SELECT (SELECT count(*) FROM money.top_ups) + (SELECT count(*) FROM money.withdrawals)",
         "SELECT p.id AS what FROM money.top_ups p LEFT JOIN money.transfers t"
         " ON t.reference_id = p.id AND t.code = 'top_up' GROUP BY p.id"
-        " HAVING coalesce(sum(t.amount), 0) <> CASE WHEN p.state = 'succeeded' THEN p.amount ELSE 0 END"
+        " HAVING coalesce(sum(t.amount), 0) <> CASE WHEN p.state = 'succeeded' THEN"
+        " p.amount ELSE 0 END"
         " OR count(t.id) > 1"
         " UNION ALL SELECT w.id FROM money.withdrawals w LEFT JOIN money.transfers t"
         " ON t.reference_id = w.id GROUP BY w.id"
         " HAVING count(t.id) FILTER (WHERE t.code = 'withdraw') <> 1"
-        " OR count(t.id) FILTER (WHERE t.code = 'payout') <> CASE WHEN w.state = 'paid' THEN 1 ELSE 0 END"
+        " OR count(t.id) FILTER (WHERE t.code = 'payout') <> CASE WHEN w.state = 'paid'"
+        " THEN 1 ELSE 0 END"
         " OR count(t.id) FILTER (WHERE t.code = 'payout_returned')"
         " <> CASE WHEN w.state = 'returned' THEN 1 ELSE 0 END",
     ),
@@ -227,7 +234,8 @@ CHECKS: tuple[Check, ...] = (
         "SELECT count(*) FROM deals.orders",
         "SELECT id AS what FROM deals.orders WHERE customer_id = provider_id"
         " UNION ALL SELECT t.id FROM money.transfers t JOIN money.holds h ON h.id = t.hold_id"
-        " JOIN money.accounts p ON p.id = h.payer_account JOIN money.accounts c ON c.id = t.credit_account"
+        " JOIN money.accounts p ON p.id = h.payer_account JOIN money.accounts c ON c.id"
+        " = t.credit_account"
         " WHERE t.code = 'release' AND c.owner_id = p.owner_id",
     ),
     Check(
@@ -241,7 +249,8 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "L20_orders_agree_with_holds",
-        "an order that holds money has an open hold of its amount and a live timer; others have none",
+        "an order that holds money has an open hold of its amount and a live timer;"
+        " others have none",
         _ORDERS,
         "SELECT count(*) FROM deals.orders",
         "SELECT o.id AS what FROM deals.orders o"
@@ -254,13 +263,13 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-async def run(conn: asyncpg.Connection, checks: tuple[Check, ...] = CHECKS) -> Report:
+async def run(conn: Connection, checks: tuple[Check, ...] = CHECKS) -> Report:
     """Run the checks, one statement each. Reads only."""
     results = [await _run_one(conn, check) for check in checks]
     return Report(violations=sum(r.violations for r in results), checks=results)
 
 
-async def _run_one(conn: asyncpg.Connection, check: Check) -> Result:
+async def _run_one(conn: Connection, check: Check) -> Result:
     for table in check.tables:
         if await conn.fetchval("SELECT to_regclass($1)", table) is None:
             return Result(name=check.name, state="not_yet", rows=0, violations=0, sample=[])

@@ -166,6 +166,7 @@ async def test_an_idle_worker_wakes_for_a_retry(dsn: str, conn: asyncpg.Connecti
     async def fail_once(job: Job) -> None:
         attempts.append(job.attempt)
         if job.attempt == 1:
+            await asyncio.sleep(0.3)  # until the worker sleeps
             raise LookupError
 
     retry = RetryPolicy(base_s=0.5)

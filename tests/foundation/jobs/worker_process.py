@@ -25,7 +25,8 @@ async def main(dsn: str, point: str) -> None:
                 print("here", flush=True)
                 await asyncio.sleep(60)
         print("here", flush=True)
-        await asyncio.sleep(60 if point == "after_commit" else 0.5)
+        # The slow job is longer than the grace after a cancel: only patience lets it finish.
+        await asyncio.sleep(60 if point == "after_commit" else 2.5)
         await pool.execute("INSERT INTO effects (name) VALUES ('end')")
 
     worker = Worker(dsn, {"work": leave_effect}, stalled_after_s=1)

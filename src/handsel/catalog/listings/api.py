@@ -3,8 +3,7 @@
 from typing import Annotated, Any
 
 from litestar import Controller, Response, get, patch, post
-from litestar.di import Provide
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from handsel.catalog.listings import categories, service, storefronts, views
 from handsel.catalog.listings.schemas import (
@@ -28,13 +27,12 @@ from handsel.foundation.http.work import (
     Work,
     etag,
     expected_version,
-    provide_free_work,
 )
 
 categories.load()  # a wrong pack stops the start, not the first request
 
-PageSize = Annotated[int, Parameter(query="page_size", ge=1, le=100)]
-Cursor = Annotated[str | None, Parameter(query="cursor", max_length=500, required=False)]
+PageSize = Annotated[int, QueryParameter(ge=1, le=100)]
+Cursor = Annotated[str | None, QueryParameter(max_length=500)]
 
 
 class CategoryController(Controller):
@@ -87,7 +85,7 @@ class ListingController(Controller):
     async def read_listing(
         self, listing_id: str, visitor: Principal | None, database: Database
     ) -> Response[ListingView | OwnListingView]:
-        """A listing. Everybody sees live ones; the owner sees all of theirs, with the true place."""
+        """A listing: live ones for everybody; all of their own, with the true place, for owners."""
         async with database.reading() as conn:
             view = await service.read(conn, visitor, decode("lst", listing_id))
         return Response(view, headers={"ETag": etag(view.version)})
@@ -95,7 +93,6 @@ class ListingController(Controller):
     @patch(
         "/listings/{listing_id:str}",
         responses=documented(400, 401, 404, 409, 412, 422, 428),
-        dependencies={"work": Provide(provide_free_work)},
     )
     async def edit_listing(
         self,
@@ -103,13 +100,13 @@ class ListingController(Controller):
         data: ListingPatch,
         principal: Principal,
         settings: Settings,
-        work: Work,
+        free_work: Work,
         if_match: IfMatch = None,
     ) -> Response[OwnListingView]:
         """Change a listing; If-Match carries the ETag that you last read."""
         key, expected = decode("lst", listing_id), expected_version(if_match)
         secret = settings.secret_bytes()
-        return await work.run(
+        return await free_work.run(
             lambda tx: _tagged(service.edit(tx, secret, principal, key, expected, data))
         )
 

@@ -27,9 +27,9 @@ from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database, Tx
 from handsel_search.errors import InvalidMapping
 from handsel_search.mapping import BadRow, CsvMapping, MappedRow, read_rows, shipped_mapping
-from handsel_search.postgres import copy_upsert
+from handsel_search.postgres import PostgresEngine
 
-_BATCH = 5000
+_BATCH = 2000
 _LOCK = 73
 Progress = Callable[[int], None]
 
@@ -143,9 +143,9 @@ class _Import:
         self._counts["unchanged"] += len(rows) - len(fresh) - len(changed)
         if not fresh and not changed:
             return
-        new = {row.storefront for row, *_ in (*fresh, *changed)} - self._shops.keys()
-        if new:
-            self._shops |= await shops.make(tx, self._mapping.name, new)
+        keys = {row.storefront for row in rows} - self._shops.keys()
+        if keys:
+            self._shops |= await shops.make(tx, self._mapping.name, keys)
         ids = await tx.fetch("SELECT uuidv7() AS id FROM generate_series(1, $1)", len(fresh))
         added = [
             self._entry(new["id"], row, sha) for new, (row, sha) in zip(ids, fresh, strict=True)
@@ -154,7 +154,7 @@ class _Import:
         await insert(tx, self._mapping.name, self._source, added)
         await update(tx, self._mapping.name, self._source, edited)
         documents = await documents_of(tx.conn, [entry.id for entry in (*added, *edited)])
-        await copy_upsert(tx.conn, documents)
+        await PostgresEngine(tx.conn).upsert(documents)
 
     async def _known(self, tx: Tx, ids: list[str]) -> dict[str, tuple[UUID, bytes]]:
         found = await tx.fetch(

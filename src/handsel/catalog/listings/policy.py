@@ -60,7 +60,7 @@ def choose_fulfilment(
     """
     remote = place == "remote"
     first = [way for way in category.fulfilment if (way == "remote") is remote][:1]
-    ways = [way for way in FULFILMENTS if way in (first if asked is None else asked)]
+    ways = sorted(set(first if asked is None else asked), key=FULFILMENTS.index)
     if not ways or not set(ways) <= set(category.fulfilment):
         offered = ", ".join(category.fulfilment)
         raise errors.FulfilmentNotOffered(f"{category.slug} is fulfilled {offered}")

@@ -45,7 +45,7 @@ class ListingCreate(Input):
     price: Price | None
     place: Point | Literal["remote"]
     description: Description = ""
-    tags: Tags = []
+    tags: Tags = msgspec.field(default_factory=list)
     unit: Unit | None = None
     fulfilment: Ways | None = None
     service_radius_m: Radius | None = None
@@ -56,14 +56,14 @@ class ListingPatch(Input):
     """Only what is given changes. The category stays: another trade is another listing."""
 
     title: Title | UnsetType = UNSET
-    price: Price | None | UnsetType = UNSET
+    price: Price | UnsetType | None = UNSET
     place: Point | Literal["remote"] | UnsetType = UNSET
     description: Description | UnsetType = UNSET
     tags: Tags | UnsetType = UNSET
     unit: Unit | UnsetType = UNSET
     fulfilment: Ways | UnsetType = UNSET
     service_radius_m: Radius | UnsetType = UNSET
-    time_zone: TimeZone | None | UnsetType = UNSET
+    time_zone: TimeZone | UnsetType | None = UNSET
 
 
 class Reason(View):

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from litestar import Controller, Request, get
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from handsel.catalog.search import service
 from handsel.catalog.search.engines import make_engine
@@ -18,13 +18,18 @@ from handsel_search.engine import SearchEngine
 from handsel_search.errors import InvalidSearch
 from handsel_search.query import SearchQuery, Sort, ViewerRules
 
-_Text = Annotated[str | None, Parameter(description="What is sought, in any language.")]
-_Radius = Annotated[int | None, Parameter(description="100 to 200,000 metres; 10,000 by default.")]
-_Minor = Annotated[int | None, Parameter(description="Minor units of `currency`.")]
-_Sort = Annotated[Sort, Parameter(description="`distance` needs a point, `price` a currency.")]
+_Text = Annotated[str | None, QueryParameter(description="What is sought, in any language.")]
+_Radius = Annotated[
+    int | None, QueryParameter(description="100 to 200,000; 10,000 by default.")
+]
+_Minor = Annotated[int | None, QueryParameter(description="Minor units of `currency`.")]
+_Sort = Annotated[Sort, QueryParameter(description="`distance` needs a point, `price` a currency.")]
 
 _NAMES = frozenset(
-    ["q", "lat", "lon", "radius_m", "category", "kind", "unit", "price_min", "price_max", "currency", "fulfilment", "min_identity_tier", "sort", "page_size", "cursor"]
+    (
+        *("q", "lat", "lon", "radius_m", "category", "kind", "unit", "price_min", "price_max"),
+        *("currency", "fulfilment", "min_identity_tier", "sort", "page_size", "cursor"),
+    )
 )
 
 
@@ -88,10 +93,10 @@ class SearchController(Controller):
     @get(
         "/",
         responses=documented(400, 422, 503),
-        dependencies={"query": Provide(provide_query), "engine": Provide(provide_engine)},
+        dependencies={"asked": Provide(provide_query), "engine": Provide(provide_engine)},
     )
     async def search(
-        self, query: SearchQuery, engine: SearchEngine, database: Database
+        self, asked: SearchQuery, engine: SearchEngine, database: Database
     ) -> SearchPage:
         """Find live listings by text, place and filters. No account is needed."""
-        return await service.search(engine, database, query, ViewerRules())
+        return await service.search(engine, database, asked, ViewerRules())

@@ -7,7 +7,7 @@ from handsel.catalog.listings import service as listings
 from handsel.foundation.db.uow import Database, Tx
 from handsel_search.documents import ListingDocument
 from handsel_search.meilisearch import MeilisearchEngine
-from handsel_search.postgres import PostgresEngine, copy_upsert, refresh_vocabulary
+from handsel_search.postgres import PostgresEngine, refresh_vocabulary
 
 _BATCH = 2000
 Progress = Callable[[int], None]
@@ -47,12 +47,12 @@ async def reindex_all(
             documents = await listings.documents_after(tx.conn, after, _BATCH)
             if not documents:
                 break
-            await copy_upsert(tx.conn, documents)
+            await PostgresEngine(tx.conn).upsert(documents)
         done, after = done + len(documents), UUID(documents[-1].id)
         everything += [document for document in documents if meilisearch and document.live]
         progress(done)
-    async with database.transaction() as tx:
-        await refresh_vocabulary(tx.conn)
+    async with database.reading() as conn:
+        await refresh_vocabulary(conn)  # in a transaction of its own
     if meilisearch is not None:
         await meilisearch.rebuild(everything)
     return done

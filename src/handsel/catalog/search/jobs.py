@@ -78,5 +78,5 @@ async def reindex(
 
 async def refresh_vocabulary(database: Database, payload: Payload) -> None:
     """Count the words that typo tolerance knows afresh, and forget those that are gone."""
-    async with database.transaction() as tx:
-        await postgres.refresh_vocabulary(tx.conn)
+    async with database.reading() as conn:
+        await postgres.refresh_vocabulary(conn)  # in a transaction of its own

@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Controller, Response, get, post
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from handsel.deals.orders import queries, service
 from handsel.deals.orders.schemas import OrderInput, OrderPage, OrderView, Timeline, TransitionInput
@@ -16,8 +16,7 @@ from handsel.foundation.http.principal import Principal
 from handsel.foundation.http.problems import documented
 from handsel.foundation.http.work import Work, etag
 
-PageSize = Annotated[int, Parameter(ge=1, le=200, required=False)]
-StateParam = Annotated[str | None, Parameter(max_length=40, required=False)]
+PageSize = Annotated[int, QueryParameter(ge=1, le=200)]
 
 
 class OrderController(Controller):
@@ -39,7 +38,7 @@ class OrderController(Controller):
         principal: Principal,
         database: Database,
         settings: Settings,
-        order_state: Annotated[str | None, Parameter(query="state", max_length=40)] = None,
+        order_state: Annotated[str | None, QueryParameter(name="state", max_length=40)] = None,
         cursor: str | None = None,
         page_size: PageSize = 50,
     ) -> OrderPage:

@@ -1,7 +1,9 @@
-"""The guards of the processes: each may refuse a move, and says why. None of them moves anything."""
+"""The guards of the processes: each may refuse a move, and says why. None moves anything."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+
+import msgspec
 
 from handsel.deals.orders.errors import (
     CannotReceive,
@@ -66,8 +68,11 @@ async def revocable(tx: Tx, move: Move) -> None:
 
 async def may_receive(tx: Tx, move: Move) -> None:
     """The provider's tier may receive money."""
-    if not await trust.may_receive(tx, move.order.provider_id):
-        raise CannotReceive("verify your identity or bank account first")
+    answer = await trust.may_receive(tx, move.order.provider_id)
+    if not answer.allowed:
+        raise CannotReceive(
+            reasons=msgspec.to_builtins(answer.reasons), path=msgspec.to_builtins(answer.path)
+        )
 
 
 async def started(tx: Tx, move: Move) -> None:

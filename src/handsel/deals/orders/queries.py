@@ -9,6 +9,7 @@ import msgspec
 
 from handsel.deals.orders.schemas import Move, Terms
 from handsel.foundation.core.errors import NotFound
+from handsel.foundation.db.pool import Connection
 from handsel.foundation.db.uow import Tx
 
 
@@ -65,7 +66,7 @@ async def load_for_update(tx: Tx, order_id: UUID) -> Order:
     return _order(row)
 
 
-async def load(conn: asyncpg.Connection, order_id: UUID) -> Order:
+async def load(conn: Connection, order_id: UUID) -> Order:
     """The order as it is. Raises ``NotFound``."""
     row = await conn.fetchrow(f"SELECT {_COLUMNS} FROM deals.orders WHERE id = $1", order_id)
     if row is None:
@@ -74,7 +75,7 @@ async def load(conn: asyncpg.Connection, order_id: UUID) -> Order:
 
 
 async def of_member(
-    conn: asyncpg.Connection, member_id: UUID, state: str | None, before: UUID | None, limit: int
+    conn: Connection, member_id: UUID, state: str | None, before: UUID | None, limit: int
 ) -> list[Order]:
     """A member's orders on either side, newest first."""
     rows = await conn.fetch(
@@ -89,7 +90,7 @@ async def of_member(
     return [_order(row) for row in rows]
 
 
-async def moves(conn: asyncpg.Connection, order_id: UUID) -> list[Move]:
+async def moves(conn: Connection, order_id: UUID) -> list[Move]:
     """The timeline, oldest first."""
     rows = await conn.fetch(
         'SELECT seq, transition, from_state, to_state, role AS "by", at, note, money'

@@ -5,11 +5,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
 from handsel.catalog.listings import service as listings
-from handsel.catalog.listings.service import ListingForOrder
+from handsel.catalog.listings.schemas import ListingForOrder
 from handsel.deals.orders import queries, terms
 from handsel.deals.orders.errors import ListingNeedsQuote, ListingNotOrderable, OwnListing
 from handsel.deals.orders.guards import GUARDS, Move
@@ -21,7 +20,8 @@ from handsel.deals.orders.views import view_of
 from handsel.deals.process import engine
 from handsel.deals.process.definition import Process, Role, Transition
 from handsel.foundation.core.errors import NotFound
-from handsel.foundation.core.ids import encode
+from handsel.foundation.core.ids import decode
+from handsel.foundation.db.pool import Connection
 from handsel.foundation.db.uow import Tx
 from handsel.foundation.http.principal import Principal
 from handsel.foundation.http.work import Answer
@@ -46,9 +46,10 @@ async def place(tx: Tx, principal: Principal, data: OrderInput) -> Answer[OrderV
 
     Raises ``OwnListing``, ``ListingNotOrderable``, ``ListingNeedsQuote`` (409), ``InvalidStart``.
     """
-    listing = await listings.for_order(tx, listings.decode_id(data.listing_id))
+    listing = await listings.for_order(tx, decode("lst", data.listing_id))
     _check_orderable(listing, principal)
     assert listing.price_minor is not None
+    assert listing.currency is not None
     process = processes()[CURRENT]
     sold, with_pair = await queries.sales(tx, listing.seller_id, principal.member_id)
     fee = fees.at_sale(
@@ -106,22 +107,48 @@ async def transition(
     return Answer(view, version=order.version)
 
 
-async def run_due(tx: Tx, limit: int = 50) -> int:
-    """Make the system's moves whose time has come; returns how many orders were moved.
-
-    Claims with SKIP LOCKED, so any number of workers may sweep; of an order's timers the earliest
-    runs, and the state that it leads to ends the others.
-    """
-    due = await tx.fetch(
-        "SELECT order_id FROM deals.timers WHERE due_at <= $1 ORDER BY due_at LIMIT $2"
-        " FOR UPDATE SKIP LOCKED",
-        tx.now,
+async def due(conn: Connection, limit: int = 200) -> list[UUID]:
+    """Orders for which a time has come, the longest overdue first."""
+    rows = await conn.fetch(
+        "SELECT order_id, min(due_at) AS due_at FROM deals.timers"
+        " WHERE due_at <= foundation.handsel_now() AND NOT handed_over"
+        " GROUP BY order_id ORDER BY 2 LIMIT $1",
         limit,
     )
-    moved = 0
-    for order_id in sorted({row["order_id"] for row in due}):
-        moved += await _run_one(tx, order_id)
-    return moved
+    return [row["order_id"] for row in rows]
+
+
+async def run_due(tx: Tx, order_id: UUID) -> bool:
+    """Make the system's move whose time has come; False when there is none (any more).
+
+    Two workers may try the same order: the second waits for the first, and then finds nothing due.
+    """
+    order = await queries.load_for_update(tx, order_id)
+    process = processes()[order.process, order.process_version]
+    timers = _timers(order, process)
+    if not timers or timers[0].due_at > tx.now:
+        return False
+    chosen = engine.choose(process, order.state, timers[0].transition, "system")
+    move = Move(order, TransitionInput(name=chosen.name))
+    for guard in chosen.guards:
+        await GUARDS[guard](tx, move)
+    _apply(tx, move, process, chosen, None, "system")
+    return True
+
+
+async def hand_over(tx: Tx, order_id: UUID) -> None:
+    """Take an order's timers out of the sweep: its move was refused, and a job tries on."""
+    await tx.execute("UPDATE deals.timers SET handed_over = true WHERE order_id = $1", order_id)
+
+
+async def delivered_on_time(conn: Connection, order_id: UUID) -> bool:
+    """Whether the seller's delivery came by the agreed time."""
+    on_time: bool = await conn.fetchval(
+        "SELECT m.at <= o.due_at FROM deals.moves m JOIN deals.orders o ON o.id = m.order_id"
+        " WHERE m.order_id = $1 AND m.transition = 'deliver' ORDER BY m.seq DESC LIMIT 1",
+        order_id,
+    )
+    return on_time
 
 
 async def remind_due(tx: Tx, limit: int = 200) -> int:
@@ -134,26 +161,12 @@ async def remind_due(tx: Tx, limit: int = 200) -> int:
             continue
         who = order.customer_id if state.waits_for == "customer" else order.provider_id
         body = _event(order, row["transition"], "system") | {
-            "member_id": encode("mem", who),
-            "due_at": row["due_at"].isoformat(),
+            "member_id": who,
+            "waits_for": state.waits_for,
+            "deadline": row["due_at"],
         }
         tx.emit("order.deadline_near", order.id, body)
     return len(taken)
-
-
-async def _run_one(tx: Tx, order_id: UUID) -> int:
-    order = await queries.load_for_update(tx, order_id)
-    process = processes()[order.process, order.process_version]
-    for timer in _timers(order, process):
-        if timer.due_at > tx.now:
-            break
-        chosen = engine.choose(process, order.state, timer.transition, "system")
-        move = Move(order, TransitionInput(name=chosen.name))
-        for guard in chosen.guards:
-            await GUARDS[guard](tx, move)
-        _apply(tx, move, process, chosen, None, "system")
-        return 1
-    return 0
 
 
 def _apply(
@@ -224,7 +237,7 @@ def _check_orderable(listing: ListingForOrder, principal: Principal) -> None:
         raise ListingNotOrderable
     if listing.seller_id == principal.member_id:
         raise OwnListing
-    if listing.price_minor is None:
+    if listing.price_minor is None or listing.currency is None:
         raise ListingNeedsQuote
 
 
@@ -243,16 +256,21 @@ def _timer_columns(
 
 
 def _event(order: Order, transition_name: str, role: str) -> dict[str, object]:
+    """What the house is told of a move. Ids are plain: events never leave the house."""
+    deadlines = _timers(order, processes()[order.process, order.process_version])
     return {
-        "order_id": encode("ord", order.id),
-        "customer_id": encode("mem", order.customer_id),
-        "provider_id": encode("mem", order.provider_id),
+        "order_id": order.id,
+        "customer_id": order.customer_id,
+        "provider_id": order.provider_id,
         "title": order.terms.title,
+        "state": order.state,
         "transition": transition_name,
         "by": role,
-        "at": order.entered_at.isoformat(),
-        "due_at": order.due_at.isoformat(),
+        "at": order.entered_at,
+        "due_at": order.due_at,
+        "deadline": deadlines[0].due_at if deadlines else None,
         "amount_minor": order.amount,
+        "net_minor": order.net_minor,
         "currency": order.unit,
     }
 
@@ -262,14 +280,14 @@ async def _view(tx: Tx, order: Order, process: Process, role: str) -> OrderView:
     return view_of(order, process, _timers(order, process), handles, role)
 
 
-async def read(conn: asyncpg.Connection, principal: Principal, order_id: UUID) -> OrderView:
+async def read(conn: Connection, principal: Principal, order_id: UUID) -> OrderView:
     """One of one's own orders. Raises ``NotFound`` for everybody else's."""
     order = await queries.load(conn, order_id)
     return (await _views(conn, principal, [order]))[0]
 
 
 async def _views(
-    conn: asyncpg.Connection, principal: Principal, orders: Sequence[Order]
+    conn: Connection, principal: Principal, orders: Sequence[Order]
 ) -> list[OrderView]:
     people = {o.customer_id for o in orders} | {o.provider_id for o in orders}
     handles = await members.by_ids(conn, sorted(people))
@@ -284,7 +302,7 @@ async def _views(
 
 
 async def list_own(
-    conn: asyncpg.Connection,
+    conn: Connection,
     principal: Principal,
     state: str | None,
     before: UUID | None,

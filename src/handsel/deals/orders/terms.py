@@ -6,9 +6,10 @@ from uuid import UUID
 
 import msgspec
 
-from handsel.catalog.listings.service import ListingForOrder
+from handsel.catalog.listings.schemas import ListingForOrder
 from handsel.deals.orders.errors import InvalidStart
 from handsel.deals.orders.schemas import Cancellation, OrderInput, Terms
+from handsel.deals.process.definition import parse_duration
 from handsel.foundation.core.ids import encode
 from handsel.foundation.core.money import Money
 from handsel.money.escrow.fees import Fee
@@ -37,6 +38,7 @@ def freeze(
 ) -> Terms:
     """The terms of an order of this listing. The price is there: the caller has checked."""
     assert listing.price_minor is not None
+    assert listing.currency is not None
     return Terms(
         listing_id=encode("lst", listing.id),
         title=listing.title,
@@ -49,10 +51,10 @@ def freeze(
         starts_at=data.starts_at,
         due_at=due,
         process=process,
-        inspection_period_s=int(listing.inspection_period.total_seconds()),
+        inspection_period_s=_seconds(listing.inspection_period),
         cancellation=Cancellation(
-            free_until_s=int(listing.cancellation_free_until.total_seconds()),
-            late_share_bps=listing.cancellation_late_share_bps,
+            free_until_s=_seconds(listing.cancellation.free_until),
+            late_share_bps=listing.cancellation.late_share_bps,
         ),
         note=data.note,
     )
@@ -62,3 +64,7 @@ def hash_of(order_id: UUID, terms: Terms) -> bytes:
     """SHA-256 over the order's id and the canonical JSON of its terms (sorted keys)."""
     body = msgspec.json.encode({"order": order_id.hex, "terms": terms}, order="sorted")
     return hashlib.sha256(body).digest()
+
+
+def _seconds(duration: str) -> int:
+    return int(parse_duration(duration).total_seconds())

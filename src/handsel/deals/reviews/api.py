@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Controller, Response, get, post
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from handsel.deals.reviews import service
 from handsel.deals.reviews.service import ReviewInput, ReviewPage, ReviewView
@@ -16,8 +16,8 @@ from handsel.foundation.http.principal import Principal
 from handsel.foundation.http.problems import documented
 from handsel.foundation.http.work import Work
 
-MemberParam = Annotated[str, Parameter(max_length=64, description="mem_…")]
-PageSize = Annotated[int, Parameter(ge=1, le=200, required=False)]
+MemberParam = Annotated[str, QueryParameter(max_length=64, description="mem_…")]
+PageSize = Annotated[int, QueryParameter(ge=1, le=200)]
 
 
 class ReviewController(Controller):

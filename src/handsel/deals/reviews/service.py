@@ -12,6 +12,7 @@ from handsel.foundation.core.errors import Conflict, NotFound
 from handsel.foundation.core.ids import decode, encode
 from handsel.foundation.core.schema import Input, View
 from handsel.foundation.db.errors import on_constraint
+from handsel.foundation.db.pool import Connection
 from handsel.foundation.db.uow import Tx
 from handsel.foundation.http.principal import Principal
 from handsel.foundation.http.work import Answer
@@ -86,10 +87,11 @@ async def write(tx: Tx, principal: Principal, data: ReviewInput) -> Answer[Revie
         "review.written",
         row["id"],
         {
-            "review_id": view.id,
-            "order_id": view.order_id,
-            "author_id": view.author_id,
-            "subject_id": view.subject_id,
+            "review_id": row["id"],
+            "order_id": order.id,
+            "author_id": principal.member_id,
+            "subject_id": subject,
+            "role": role,
             "stars": data.stars,
             "title": order.terms.title,
         },
@@ -98,7 +100,7 @@ async def write(tx: Tx, principal: Principal, data: ReviewInput) -> Answer[Revie
 
 
 async def of_member(
-    conn: asyncpg.Connection, member_id: UUID, before: UUID | None, limit: int
+    conn: Connection, member_id: UUID, before: UUID | None, limit: int
 ) -> list[ReviewView]:
     """Reviews of a member, newest first."""
     rows = await conn.fetch(

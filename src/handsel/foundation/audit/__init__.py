@@ -8,8 +8,7 @@ role can neither change nor delete what it wrote; who can is found out by ``brea
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
+from handsel.foundation.db.pool import Connection
 from handsel.foundation.db.uow import Tx
 
 _TYPES = ("text[]", "uuid[]", "uuid[]", "text[]", "jsonb[]")
@@ -43,6 +42,7 @@ def record_refusal(
     )
 
 
-async def seal(conn: asyncpg.Connection, limit: int = 1000) -> int:
+async def seal(conn: Connection, limit: int = 1000) -> int:
     """Link up to ``limit`` entries into the chain; returns how many."""
-    return await conn.fetchval("SELECT foundation.seal_audit($1)", limit)
+    sealed: int = await conn.fetchval("SELECT foundation.seal_audit($1)", limit)
+    return sealed

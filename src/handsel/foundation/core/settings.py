@@ -3,6 +3,7 @@
 Secrets are generated into ``HANDSEL_HOME`` on the first start and never printed.
 """
 
+import contextlib
 import os
 import secrets
 import tomllib
@@ -101,10 +102,8 @@ def _stored_secret(home: Path) -> str:
             side = home / f"secret.{os.getpid()}"
             side.touch(mode=0o600)
             side.write_text(secrets.token_urlsafe(48))
-            try:
+            with contextlib.suppress(FileExistsError):
                 file.hardlink_to(side)  # atomic: of two first starts one wins
-            except FileExistsError:
-                pass
             side.unlink()
         return file.read_text()
     except OSError as error:

@@ -1,9 +1,12 @@
 """The connection pool of a process. It connects as the application's role, never as the owner."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 import msgspec
+
+#: A pooled connection is a proxy that behaves like one; ``Database`` says so to the type checker.
+Connection: TypeAlias = asyncpg.Connection
 
 APP_ROLE = "handsel_app"
 OWNER_ROLE = "handsel_owner"

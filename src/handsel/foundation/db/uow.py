@@ -9,7 +9,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import anyio
@@ -17,9 +17,11 @@ import asyncpg
 
 from handsel.foundation.core.errors import Problem
 from handsel.foundation.db.errors import is_retryable, translate
+from handsel.foundation.db.pool import Connection
 
 T = TypeVar("T")
 _ATTEMPTS = 4
+_EVENT_TYPES = ("text[]", "uuid[]", "jsonb[]")
 _Call = tuple[str, tuple[str, ...], tuple[Any, ...]]
 
 
@@ -28,7 +30,7 @@ class Tx:
 
     __slots__ = ("_calls", "_events", "_if_refused", "conn", "now")
 
-    def __init__(self, conn: asyncpg.Connection, now: datetime) -> None:
+    def __init__(self, conn: Connection, now: datetime) -> None:
         self.conn = conn
         self.now = now
         self._calls: list[_Call] = []
@@ -81,8 +83,7 @@ class Tx:
         """Send what was collected as one statement, in order. Refusals of SQL surface here."""
         if self._events:
             topics, ids, payloads = (list(column) for column in zip(*self._events, strict=True))
-            types = ("text[]", "uuid[]", "jsonb[]")
-            self.call("foundation.record_events", types, topics, ids, payloads)
+            self.call("foundation.record_events", _EVENT_TYPES, topics, ids, payloads)
             self._events.clear()
         if not self._calls:
             return
@@ -104,17 +105,16 @@ class Database:
         self.pool = pool
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[asyncpg.Connection]:
+    async def reading(self) -> AsyncIterator[Connection]:
         """A connection for reads that need no transaction."""
         async with self.pool.acquire() as conn:
-            yield conn
+            yield cast(Connection, conn)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
         """Everything inside commits together at the end, or not at all."""
-        async with self.pool.acquire() as conn:
-            async with begin(conn) as tx:
-                yield tx
+        async with self.reading() as conn, begin(conn) as tx:
+            yield tx
 
     async def run(self, use_case: Callable[[Tx], Awaitable[T]]) -> T:
         """Run a use case in a transaction; again, whole, after a deadlock (at most three times)."""
@@ -127,7 +127,7 @@ class Database:
 
 @asynccontextmanager
 async def begin(
-    conn: asyncpg.Connection, opening: Callable[[], Awaitable[datetime]] | None = None
+    conn: Connection, opening: Callable[[], Awaitable[datetime]] | None = None
 ) -> AsyncIterator[Tx]:
     """BEGIN on this connection; COMMIT at the end of the block, ROLLBACK on any exception.
 
@@ -170,7 +170,7 @@ async def retrying(attempt: Callable[[], Awaitable[T]]) -> T:
         raise translate(error) or error from error
 
 
-async def _rollback(conn: asyncpg.Connection) -> None:
+async def _rollback(conn: Connection) -> None:
     """ROLLBACK also while the task is being cancelled; a dead connection has rolled back itself."""
     with anyio.CancelScope(shield=True):
         if conn.is_closed():

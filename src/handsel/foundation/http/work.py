@@ -12,14 +12,14 @@ from typing import Annotated, Any, Generic, TypeVar
 import msgspec
 from litestar import Request, Response
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 
 from handsel.foundation import idempotency
 from handsel.foundation.core.errors import (
     IdempotencyKeyMissing,
     Invalid,
-    Problem,
     PreconditionRequired,
+    Problem,
     Stale,
 )
 from handsel.foundation.db.uow import Database, Tx, begin, retrying
@@ -31,8 +31,8 @@ _JSON = "application/json"
 
 IdempotencyKey = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         description="Any text of at most 255 characters; the same key and request give the same"
         " answer, byte for byte, for seven days.",
         required=False,
@@ -41,7 +41,7 @@ IdempotencyKey = Annotated[
 ]
 IfMatch = Annotated[
     str | None,
-    Parameter(header="If-Match", description="The ETag that you last read.", required=False),
+    HeaderParameter(name="If-Match", description="The ETag that you last read.", required=False),
 ]
 
 
@@ -83,7 +83,7 @@ class Work:
         if self._key is None:
             async with self._database.transaction() as tx:
                 return _encode(await use_case(tx), status), False
-        async with self._database.pool.acquire() as conn:
+        async with self._database.reading() as conn:
             claim = _Claim(conn, self._key)
             async with begin(conn, claim.opening) as tx:
                 if claim.found is not None:
@@ -96,11 +96,12 @@ class Work:
         """Store a refusal. Its effect was rolled back, so this is a transaction of its own."""
         headers = {"Content-Type": MEDIA_TYPE, **problem.headers}
         stored = idempotency.StoredAnswer(problem.status, headers, body_of(problem))
-        async with self._database.pool.acquire() as conn:
+        async with self._database.reading() as conn:
             claim = _Claim(conn, key)
             async with begin(conn, claim.opening) as tx:
                 if claim.found is not None:
                     return claim.found
+                problem.remember(tx)
                 idempotency.store(tx, key, stored)
         return stored
 

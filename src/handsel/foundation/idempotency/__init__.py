@@ -2,7 +2,8 @@
 
 Rules (Stripe, the IETF draft, brandur.org; research/reliability.md §1.2): another request under a
 used key is refused; a request still running is 409; refusals of the business are kept, 5xx and
-refusals that say nothing of the merits are not. Claim, effect, answer and event are one transaction.
+refusals that say nothing of the merits are not. Claim, effect, answer and event are one
+transaction.
 """
 
 from dataclasses import dataclass
@@ -10,9 +11,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from handsel.foundation.core.errors import IdempotencyInFlight, IdempotencyKeyReused
+from handsel.foundation.db.pool import Connection
 from handsel.foundation.db.uow import Tx
 
 KEEP = timedelta(days=7)
@@ -38,7 +38,7 @@ class StoredAnswer:
     body: bytes
 
 
-async def claim(conn: asyncpg.Connection, key: Key) -> tuple[Any, StoredAnswer | None]:
+async def claim(conn: Connection, key: Key) -> tuple[Any, StoredAnswer | None]:
     """Business time, and the stored answer if there is one. One round trip, inside a transaction.
 
     Raises ``IdempotencyKeyReused`` (422) for another request, ``IdempotencyInFlight`` (409).
@@ -71,7 +71,7 @@ def store(tx: Tx, key: Key, answer: StoredAnswer) -> None:
     )
 
 
-async def prune(conn: asyncpg.Connection, limit: int = 5000) -> int:
+async def prune(conn: Connection, limit: int = 5000) -> int:
     """Forget answers older than ``KEEP``; a key is a new request after that."""
     tag = await conn.execute(
         "DELETE FROM foundation.answers WHERE (principal, route, key) IN (SELECT principal, route,"

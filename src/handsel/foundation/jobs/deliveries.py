@@ -18,7 +18,7 @@ from pgqueuer.adapters.persistence import qb
 from pgqueuer.domain import models, types
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 
-from handsel.foundation.jobs.engine import CHANNEL, SETTINGS
+from handsel.foundation.jobs.engine import SETTINGS
 from handsel.foundation.jobs.retry import RetryPolicy
 
 log = structlog.get_logger(__name__)
@@ -174,19 +174,6 @@ class Deliveries(Queries):
         )
         for row in rows:
             self._count(row)
-        if any(row["status"] == "queued" for row in rows):
-            # PgQueuer's trigger is silent on UPDATE: an idle worker would sleep through the retry.
-            await self._wake()
-
-    async def _wake(self) -> None:
-        event = models.TableChangedEvent(
-            channel=CHANNEL,
-            operation="update",
-            sent_at=models.utc_now(),
-            table=SETTINGS.queue_table,
-            type="table_changed_event",
-        )
-        await self.driver.notify(CHANNEL, event.model_dump_json())
 
     def _outcome(
         self, job: models.Job, status: types.JOB_STATUS, trace: models.TracebackRecord | None

@@ -8,6 +8,10 @@ from litestar import Controller, Litestar, Request
 from litestar.datastructures import State
 from litestar.di import Provide
 
+from handsel.catalog.listings.api import CategoryController, ListingController, StorefrontController
+from handsel.catalog.search.api import SearchController
+from handsel.deals.orders.api import OrderController
+from handsel.deals.reviews.api import ReviewController
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.pool import open_pool
 from handsel.foundation.db.uow import Database
@@ -21,9 +25,44 @@ from handsel.front.api.metrics import Meters, MetricsController
 from handsel.front.api.middleware import Observed, bind_member
 from handsel.front.api.sandbox import SandboxController
 from handsel.front.web.assets import WebController
+from handsel.money.escrow.api import FeeController
+from handsel.money.payments.api import PayoutMethodController, WalletController
+from handsel.people.credit.api import CreditController
+from handsel.people.members.api import (
+    MeController,
+    MemberController,
+    SandboxMessageController,
+    SessionController,
+)
+from handsel.people.messaging.api import ConversationController
+from handsel.people.trust.api import ConfirmationController, TrustController
+from handsel.reach.notices.api import NoticeController
 
 #: Every controller of the house, floor by floor.
 CONTROLLERS: list[type[Controller]] = [
+    # deals
+    OrderController,
+    ReviewController,
+    # catalog
+    CategoryController,
+    StorefrontController,
+    ListingController,
+    SearchController,
+    # money
+    WalletController,
+    PayoutMethodController,
+    FeeController,
+    # people
+    MemberController,
+    SessionController,
+    MeController,
+    SandboxMessageController,
+    ConversationController,
+    CreditController,
+    TrustController,
+    ConfirmationController,
+    # reach
+    NoticeController,
     # front
     HealthController,
     MetricsController,
@@ -87,8 +126,10 @@ def _install(state: State, database: Database) -> None:
 
 
 def _database(request: Request[Any, Any, State]) -> Database:
-    return request.app.state.database
+    database: Database = request.app.state.database
+    return database
 
 
 def _settings(request: Request[Any, Any, State]) -> Settings:
-    return request.app.state.settings
+    settings: Settings = request.app.state.settings
+    return settings

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar import Controller, Request, Response, get
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 
 from handsel.foundation.core.errors import NotFound, Problem
 from handsel.foundation.core.schema import View
@@ -77,7 +77,7 @@ class DocsController(Controller):
     def read_problem(
         self,
         code: str,
-        accept: Annotated[str | None, Parameter(header="Accept", required=False)] = None,
+        accept: Annotated[str | None, HeaderParameter(name="Accept", required=False)] = None,
     ) -> Response[ProblemType]:
         """What a problem's code means, for the `type` of a problem: a page in a browser."""
         kind = Problem.registry().get(code)

@@ -7,6 +7,7 @@ body that is too large are seen.
 import hashlib
 import hmac
 import re
+from contextvars import ContextVar
 from typing import Any, Final
 from uuid import UUID
 
@@ -33,6 +34,9 @@ _HEADERS: Final = (
     (b"permissions-policy", b"camera=(), microphone=(), payment=(), geolocation=(self)"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
+#: What becomes known of the request on its way. A dict that is filled, and not a variable that is
+#: set again: dependencies run in tasks of their own, whose settings would be lost.
+_known: ContextVar[dict[str, str]] = ContextVar("known_of_request")
 _log = structlog.get_logger("handsel.access")
 
 
@@ -52,6 +56,8 @@ class Observed:
         scope["state"]["request_id"] = request_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
+        known: dict[str, str] = {}
+        _known.set(known)
         status = _CLIENT_LEFT
 
         async def decorate(message: Message) -> None:
@@ -65,21 +71,24 @@ class Observed:
         try:
             await self._app(scope, receive, decorate)
         finally:
-            self._tell(scope, status, clock.monotonic() - began)
+            self._tell(scope, status, clock.monotonic() - began, known)
 
-    def _tell(self, scope: Any, status: int, seconds: float) -> None:
+    def _tell(self, scope: Any, status: int, seconds: float, known: dict[str, str]) -> None:
         method = scope["method"]
         route = scope.get("path_template") or "unmatched"
         self._meters.observe(method, route, status, seconds)
         say = _log.debug if route in _QUIET else _log.info
-        say("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
+        ms = round(seconds * 1000, 1)
+        say("request", method=method, route=route, status=status, ms=ms, **known)
 
 
 def bind_member(member_id: UUID, secret: bytes) -> None:
-    """Let the log lines of this request name the member by a keyed hash: enough to follow one
-    person through the log, useless to whoever finds the log alone."""
+    """Let this request's log line name the member by a keyed hash: enough to follow one person
+    through the log, useless to whoever finds the log alone."""
     name = hmac.digest(secret, b"log\0" + member_id.bytes, hashlib.sha256).hex()[:12]
-    structlog.contextvars.bind_contextvars(member=name)
+    known = _known.get(None)
+    if known is not None:
+        known["member"] = name
 
 
 def _request_id(scope: Any) -> str:

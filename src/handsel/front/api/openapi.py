@@ -61,7 +61,7 @@ def document(app: Litestar) -> dict[str, Any]:
     for route, path, method, handler in _operations(app):
         operation = made["paths"][path][method]
         operation.update(security=_security(handler))
-        operation["summary"] = (operation.get("description") or operation["summary"]).split("\n")[0]
+        _summarise(operation)
         operation["responses"].setdefault("default", _any_problem())
         _require_path_parameters(route, operation)
     _whole_numbers(made)
@@ -69,12 +69,34 @@ def document(app: Litestar) -> dict[str, Any]:
     return made
 
 
-def _operation_id(handler: HTTPRouteHandler, _: Method, __: list[Any]) -> str:
-    """A handler's own name: ``create_listing``. One word (``read``) gets its tag: ``read_orders``.
-    Litestar refuses two operations of one name."""
-    name = handler.handler_name
-    tags = sorted(handler.resolve_tags())
-    return name if "_" in name or not tags else f"{name}_{tags[0]}"
+def _summarise(operation: dict[str, Any]) -> None:
+    """The docstring's first sentence is the summary, the rest the description."""
+    text = " ".join(operation.pop("description", operation["summary"]).split())
+    head, _, rest = text.partition(". ")
+    operation["summary"] = head.rstrip(".")
+    if rest:
+        operation["description"] = rest
+
+
+def _operation_id(_: HTTPRouteHandler, method: Method, path: list[Any]) -> str:
+    """From method and path, which never change within v1, while functions are renamed:
+    ``GET /v1/orders/{order_id}`` is ``get_order``, ``POST …/transitions``
+    ``post_order_transitions``."""
+    words: list[str] = []
+    after_parameter = False
+    for part in path:
+        if isinstance(part, str):
+            words.append(part.removesuffix(".json").replace("-", "_"))
+        elif after_parameter or not words:
+            words.append(part.name)
+        else:
+            words[-1] = _singular(words[-1])
+        after_parameter = not isinstance(part, str)
+    return "_".join([method.lower(), *words[words[:1] == ["v1"] :]])
+
+
+def _singular(word: str) -> str:
+    return f"{word[:-3]}y" if word.endswith("ies") else word.removesuffix("s")
 
 
 def _operations(app: Litestar) -> Iterator[tuple[HTTPRoute, str, str, HTTPRouteHandler]]:

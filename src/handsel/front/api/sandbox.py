@@ -5,7 +5,6 @@ from typing import Annotated, Final
 
 import msgspec
 from litestar import Controller, Response, get, post
-from litestar.di import Provide
 from msgspec import Meta
 
 from handsel.foundation.core.errors import Conflict, Invalid, NotFound
@@ -13,7 +12,7 @@ from handsel.foundation.core.schema import Input, View
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database, Tx
 from handsel.foundation.http.problems import documented
-from handsel.foundation.http.work import Work, provide_free_work
+from handsel.foundation.http.work import Work
 
 _FARTHEST: Final = timedelta(days=400)
 #: All moves together: beyond it dates would leave what calendars and clients can hold.
@@ -59,11 +58,10 @@ class SandboxController(Controller):
     @post(
         "/clock",
         responses=documented(400, 404, 409, 422),
-        dependencies={"work": Provide(provide_free_work)},
         status_code=200,
     )
     async def advance_clock(
-        self, data: ClockAdvance, settings: Settings, work: Work
+        self, data: ClockAdvance, settings: Settings, free_work: Work
     ) -> Response[ClockView]:
         """Move the business time forward, for everybody; it never goes back. Only in sandbox mode:
         deadlines fall due and the worker sweeps them a moment later."""
@@ -77,7 +75,7 @@ class SandboxController(Controller):
                 raise Conflict("this clock is a century ahead already; `make reset` sets it back")
             return ClockView(now=now, ahead=ahead)
 
-        return await work.run(use_case)
+        return await free_work.run(use_case)
 
 
 def _only_in_sandbox(settings: Settings) -> None:

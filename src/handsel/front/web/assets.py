@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
 from litestar import Controller, Response, get
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 
 from handsel.foundation.core.errors import NotFound
 
 _FOLDER: Final = Path(__file__).parent / "static"
 _TYPES: Final = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
     ".svg": "image/svg+xml",
-    ".txt": "text/plain; charset=utf-8",
+    ".txt": "text/plain",
 }
 #: A page of ours: its own files and nothing else, no inline code, talks to its own host only.
 PAGE_POLICY: Final = (
@@ -25,10 +25,10 @@ PAGE_POLICY: Final = (
     " frame-ancestors 'none'"
 )
 AcceptEncoding = Annotated[
-    str | None, Parameter(header="Accept-Encoding", required=False, max_length=1000)
+    str | None, HeaderParameter(name="Accept-Encoding", required=False, max_length=1000)
 ]
 IfNoneMatch = Annotated[
-    str | None, Parameter(header="If-None-Match", required=False, max_length=1000)
+    str | None, HeaderParameter(name="If-None-Match", required=False, max_length=1000)
 ]
 
 

@@ -1,5 +1,4 @@
 -- The outbox.
-CREATE SCHEMA IF NOT EXISTS foundation;
 CREATE TABLE foundation.outbox (
     id uuid PRIMARY KEY DEFAULT uuidv7(),
     topic text NOT NULL CHECK (topic <> ''),
@@ -23,9 +22,11 @@ BEGIN
     RETURN recorded;
 END;
 $$;
+GRANT USAGE ON SCHEMA foundation TO handsel_app;
+GRANT SELECT, INSERT, DELETE, UPDATE (relayed_at) ON foundation.outbox TO handsel_app;
+GRANT EXECUTE ON FUNCTION foundation.record_events TO handsel_app;
 
 -- The queue: what PgQueuer 1.6.0 installs for the settings in foundation/jobs/engine.py, frozen.
-CREATE SCHEMA IF NOT EXISTS foundation;
 CREATE SCHEMA IF NOT EXISTS jobs;
 CREATE TYPE jobs.pgqueuer_status AS ENUM
     ('queued', 'picked', 'successful', 'exception', 'canceled', 'deleted', 'failed');
@@ -168,3 +169,8 @@ CREATE TABLE foundation.handled_events (
     PRIMARY KEY (event_id, subscriber)
 );
 CREATE INDEX handled_events_handled_at ON foundation.handled_events (handled_at);
+GRANT USAGE ON SCHEMA foundation, jobs TO handsel_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA jobs TO handsel_app;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA jobs TO handsel_app;
+GRANT SELECT, INSERT, DELETE ON foundation.parked_jobs TO handsel_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON foundation.handled_events TO handsel_app;

@@ -294,17 +294,22 @@ BEGIN
             foundation.handsel_now());
 END $$;
 
-CREATE FUNCTION people.resolve_exposure(p_reference uuid, p_state text) RETURNS void
+-- Payer and payee, where the caller names them, must be those of the reservation.
+CREATE FUNCTION people.resolve_exposure(
+    p_reference uuid, p_payer uuid, p_payee uuid, p_state text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = people, pg_temp AS $$
+DECLARE
+    exposure people.exposures;
 BEGIN
-    UPDATE people.exposures SET state = p_state, resolved_at = foundation.handsel_now()
-     WHERE reference_id = p_reference AND state = 'reserved';
-    IF FOUND OR EXISTS (SELECT FROM people.exposures
-                         WHERE reference_id = p_reference AND state = p_state) THEN
-        RETURN;
+    SELECT * INTO exposure FROM people.exposures e WHERE e.reference_id = p_reference FOR UPDATE;
+    IF exposure.reference_id IS NULL OR exposure.state NOT IN ('reserved', p_state)
+       OR exposure.payer_id <> coalesce(p_payer, exposure.payer_id)
+       OR exposure.payee_id <> coalesce(p_payee, exposure.payee_id) THEN
+        RAISE EXCEPTION 'exposure_not_reserved' USING ERRCODE = 'HS001',
+            DETAIL = 'there is no reserved payment to become ' || p_state;
     END IF;
-    RAISE EXCEPTION 'exposure_not_reserved' USING ERRCODE = 'HS001',
-        DETAIL = 'there is no reserved payment to become ' || p_state;
+    UPDATE people.exposures e SET state = p_state, resolved_at = foundation.handsel_now()
+     WHERE e.reference_id = p_reference AND e.state = 'reserved';
 END $$;
 
 CREATE FUNCTION people.note_settled(

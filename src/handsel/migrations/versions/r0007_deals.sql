@@ -34,9 +34,11 @@ CREATE TABLE deals.timers (
     transition text NOT NULL,
     due_at timestamptz NOT NULL,
     remind_at timestamptz,
+    -- The move was refused when its time came; a job tries on, and the sweep leaves it alone.
+    handed_over boolean NOT NULL DEFAULT false,
     PRIMARY KEY (order_id, transition)
 );
-CREATE INDEX timers_due ON deals.timers (due_at);
+CREATE INDEX timers_due ON deals.timers (due_at) WHERE NOT handed_over;
 CREATE INDEX timers_to_remind ON deals.timers (remind_at) WHERE remind_at IS NOT NULL;
 
 -- The timeline: every move with who, when, why and what money moved. Never changed.
@@ -130,7 +132,7 @@ $$;
 
 -- To lock a row, PostgreSQL asks for UPDATE on one of its columns: the one that cannot do harm.
 GRANT SELECT, UPDATE (process_version) ON deals.orders TO handsel_app;
-GRANT SELECT, UPDATE (remind_at) ON deals.timers TO handsel_app;
+GRANT SELECT, UPDATE (handed_over) ON deals.timers TO handsel_app;
 GRANT SELECT ON deals.moves TO handsel_app;
 GRANT SELECT, INSERT ON deals.reviews TO handsel_app;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA deals FROM PUBLIC;

@@ -32,7 +32,7 @@ class UnitMismatch(Invalid):
 class UnknownUnit(Invalid):
     """This currency is not kept here"""
 
-    code = "unknown_currency"
+    code = "unit_not_kept"
     stored = True
 
 

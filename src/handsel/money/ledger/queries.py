@@ -2,10 +2,9 @@
 
 from uuid import UUID
 
-import asyncpg
-
 from handsel.foundation.core import paging
 from handsel.foundation.core.ids import encode
+from handsel.foundation.db.pool import Connection
 from handsel.money.ledger.schemas import StatementLine, StatementPage
 from handsel.money.ledger.service import Account
 
@@ -22,7 +21,7 @@ ORDER BY id DESC LIMIT $3
 """
 
 
-async def balances(conn: asyncpg.Connection, owner: UUID) -> list[tuple[str, str, int]]:
+async def balances(conn: Connection, owner: UUID) -> list[tuple[str, str, int]]:
     """(kind, unit, balance in minor units) of every account that somebody owns."""
     rows = await conn.fetch(
         "SELECT kind, unit, balance FROM money.accounts WHERE owner_id = $1 ORDER BY unit, kind",
@@ -31,7 +30,7 @@ async def balances(conn: asyncpg.Connection, owner: UUID) -> list[tuple[str, str
     return [(row["kind"], row["unit"], row["balance"]) for row in rows]
 
 
-async def held_by_payer(conn: asyncpg.Connection, payer_accounts: list[UUID]) -> dict[str, int]:
+async def held_by_payer(conn: Connection, payer_accounts: list[UUID]) -> dict[str, int]:
     """Unit to the sum of open holds paid from these accounts."""
     rows = await conn.fetch(
         "SELECT unit, sum(amount)::bigint AS amount FROM money.holds"
@@ -42,7 +41,7 @@ async def held_by_payer(conn: asyncpg.Connection, payer_accounts: list[UUID]) ->
 
 
 async def statement(
-    conn: asyncpg.Connection, account: Account, secret: bytes, cursor: str | None, page_size: int
+    conn: Connection, account: Account, secret: bytes, cursor: str | None, page_size: int
 ) -> StatementPage:
     """One page of an account's transfers, newest first, each with the balance after it."""
     scope = f"statement:{account.id}"

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from litestar import Controller, Response, get, post
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database
@@ -25,8 +25,8 @@ from handsel.money.payments.schemas import (
     WithdrawalView,
 )
 
-CurrencyParam = Annotated[str, Parameter(pattern="^[A-Z]{3}$", description="ISO 4217")]
-PageSize = Annotated[int, Parameter(ge=1, le=200, required=False)]
+CurrencyParam = Annotated[str, QueryParameter(pattern="^[A-Z]{3}$", description="ISO 4217")]
+PageSize = Annotated[int, QueryParameter(ge=1, le=200)]
 
 
 class WalletController(Controller):

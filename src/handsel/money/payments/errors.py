@@ -1,6 +1,6 @@
 """Why a payment was not taken up."""
 
-from handsel.foundation.core.errors import Conflict, Invalid
+from handsel.foundation.core.errors import Conflict, Forbidden, Invalid
 
 
 class CardNumberRefused(Invalid):
@@ -13,3 +13,15 @@ class UnknownPayoutMethod(Conflict):
     """You have no such payout method"""
 
     code = "unknown_payout_method"
+
+
+class PayoutMethodExists(Conflict):
+    """You have added this bank account already"""
+
+    code = "payout_method_exists"
+
+
+class PayoutRefused(Forbidden):
+    """Your money cannot be paid out yet"""
+
+    code = "payout_refused"

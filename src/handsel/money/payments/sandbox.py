@@ -67,6 +67,7 @@ class SandboxGateway:
             row = await conn.fetchrow(
                 _ASK, f"{what}:{key}", request, "declined" if failure else "succeeded"
             )
+        assert row is not None
         if row["request"] != request:
             raise KeyReused(f"{what}:{key}")
         if token in _LOSES_FIRST_ANSWER and row["attempts"] == 1:

@@ -4,12 +4,14 @@ import re
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from handsel.foundation import audit
-from handsel.foundation.core.errors import Conflict, Invalid, NotFound
+from handsel.foundation.core.errors import Invalid, NotFound
 from handsel.foundation.core.ids import decode, encode
 from handsel.foundation.core.money import Money
 from handsel.foundation.db.errors import on_constraint
+from handsel.foundation.db.pool import Connection
 from handsel.foundation.db.uow import Tx
 from handsel.foundation.http.principal import Principal
 from handsel.foundation.http.work import Answer
@@ -17,7 +19,12 @@ from handsel.money.ledger import queries as ledger_queries
 from handsel.money.ledger import service as ledger
 from handsel.money.ledger.errors import UnknownUnit
 from handsel.money.ledger.service import HOUSE, Account, Transfer
-from handsel.money.payments.errors import CardNumberRefused, UnknownPayoutMethod
+from handsel.money.payments.errors import (
+    CardNumberRefused,
+    PayoutMethodExists,
+    PayoutRefused,
+    UnknownPayoutMethod,
+)
 from handsel.money.payments.gateway import ProviderAnswer
 from handsel.money.payments.schemas import (
     PayoutMethodInput,
@@ -39,12 +46,6 @@ on_constraint("top_ups_unit_fkey", UnknownUnit)
 on_constraint("withdrawals_unit_fkey", UnknownUnit)
 
 
-class PayoutMethodExists(Conflict):
-    """You have added this bank account already"""
-
-    code = "payout_method_exists"
-
-
 on_constraint("payout_methods_member_id_token_key", PayoutMethodExists)
 
 
@@ -61,7 +62,7 @@ async def start_top_up(tx: Tx, principal: Principal, data: TopUpInput) -> Answer
         tx.now,
     )
     assert row is not None
-    tx.emit("top_up.requested", row["id"], {"top_up_id": encode("top", row["id"])})
+    tx.emit("top_up.requested", row["id"], {"top_up_id": row["id"]})
     view = _top_up_view(row)
     return Answer(view, location=f"/v1/wallet/top-ups/{view.id}")
 
@@ -81,7 +82,12 @@ async def book_top_up(tx: Tx, top_up_id: UUID, answer: ProviderAnswer) -> None:
     tx.emit(
         f"top_up.{state}",
         top_up_id,
-        {"top_up_id": encode("top", top_up_id), "member_id": encode("mem", row["member_id"])},
+        {
+            "top_up_id": top_up_id,
+            "member_id": row["member_id"],
+            "amount_minor": row["amount"],
+            "currency": row["unit"],
+        },
     )
 
 
@@ -97,7 +103,11 @@ async def start_withdrawal(
     if method is None:
         raise UnknownPayoutMethod
     amount, unit = data.amount.amount_minor, data.amount.currency
-    await trust.payout_allowed(tx, principal.member_id, amount, unit)
+    permitted = await trust.payout_allowed(tx, principal.member_id, amount, unit)
+    if not permitted.allowed:
+        raise PayoutRefused(
+            reasons=msgspec.to_builtins(permitted.reasons), path=msgspec.to_builtins(permitted.path)
+        )
     row = await tx.fetchrow(
         "INSERT INTO money.withdrawals (member_id, method_id, amount, unit, created_at)"
         " VALUES ($1, $2, $3, $4, $5) RETURNING *",
@@ -112,7 +122,7 @@ async def start_withdrawal(
     transit = Account("payout_transit", HOUSE, unit)
     ledger.open_accounts(tx, [wallet])
     ledger.post(tx, [Transfer(wallet, transit, amount, "withdraw")], row["id"])
-    tx.emit("withdrawal.requested", row["id"], {"withdrawal_id": encode("wdr", row["id"])})
+    tx.emit("withdrawal.requested", row["id"], {"withdrawal_id": row["id"]})
     body = {"amount_minor": amount, "currency": unit}
     audit.record(tx, "money", "withdraw", body, subject_id=row["id"], actor_id=principal.member_id)
     view = _withdrawal_view(row)
@@ -138,10 +148,7 @@ async def book_withdrawal(tx: Tx, withdrawal_id: UUID, answer: ProviderAnswer) -
     tx.emit(
         f"withdrawal.{state}",
         withdrawal_id,
-        {
-            "withdrawal_id": encode("wdr", withdrawal_id),
-            "member_id": encode("mem", row["member_id"]),
-        },
+        {"withdrawal_id": withdrawal_id, "member_id": row["member_id"]},
     )
 
 
@@ -166,7 +173,7 @@ async def add_payout_method(
     return _method_view(row)
 
 
-async def wallet(conn: asyncpg.Connection, principal: Principal) -> WalletView:
+async def wallet(conn: Connection, principal: Principal) -> WalletView:
     """Available, pending and held, by currency."""
     by_unit: dict[str, dict[str, int]] = {}
     for kind, unit, balance in await ledger_queries.balances(conn, principal.member_id):
@@ -186,7 +193,7 @@ async def wallet(conn: asyncpg.Connection, principal: Principal) -> WalletView:
     )
 
 
-async def read_top_up(conn: asyncpg.Connection, principal: Principal, top_up: str) -> TopUpView:
+async def read_top_up(conn: Connection, principal: Principal, top_up: str) -> TopUpView:
     """One's own top-up."""
     row = await conn.fetchrow(
         "SELECT * FROM money.top_ups WHERE id = $1 AND member_id = $2",
@@ -199,7 +206,7 @@ async def read_top_up(conn: asyncpg.Connection, principal: Principal, top_up: st
 
 
 async def read_withdrawal(
-    conn: asyncpg.Connection, principal: Principal, withdrawal: str
+    conn: Connection, principal: Principal, withdrawal: str
 ) -> WithdrawalView:
     """One's own withdrawal."""
     row = await conn.fetchrow(
@@ -212,7 +219,7 @@ async def read_withdrawal(
     return _withdrawal_view(row)
 
 
-async def payout_methods(conn: asyncpg.Connection, principal: Principal) -> PayoutMethodPage:
+async def payout_methods(conn: Connection, principal: Principal) -> PayoutMethodPage:
     """One's own payout methods, oldest first."""
     rows = await conn.fetch(
         "SELECT * FROM money.payout_methods WHERE member_id = $1 ORDER BY id", principal.member_id

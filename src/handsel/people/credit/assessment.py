@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from handsel.people.credit.models import Models
+from handsel.people.credit.schemas import StoredScore
 from handsel_ml.contract import SCORE_KINDS, Score, ScoreKind
 from handsel_ml.contract import Fact as KnownFact
 from handsel_ml.errors import CreditError
 from handsel_ml.features import features
 from handsel_ml.serve import Model, assess
-
-from handsel.people.credit.models import Models
-from handsel.people.credit.schemas import StoredScore
 
 
 def scores_of(

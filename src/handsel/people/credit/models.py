@@ -1,10 +1,11 @@
-"""The models of this process: loaded once, hash-checked by `handsel_ml`, or absent with a reason."""
+"""The models of this process: loaded once and hash-checked, or absent with a reason."""
 
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import structlog
+
 from handsel_ml.contract import ScoreKind
 from handsel_ml.errors import BundleInvalid
 from handsel_ml.serve import BUNDLES, Model, load_models

@@ -5,11 +5,11 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from handsel_ml.contract import Fact as KnownFact
-from handsel_ml.contract import FactKind
 
 from handsel.foundation.db.uow import Tx
 from handsel.people.credit.schemas import Snapshot, stored_score
+from handsel_ml.contract import Fact as KnownFact
+from handsel_ml.contract import FactKind
 
 #: A unit of work or a bare connection: both read alike.
 Reader = Tx | asyncpg.Connection

@@ -1,13 +1,13 @@
-"""Facts as callers give them, snapshots as they are stored, and what a member sees of their own."""
+"""Facts as callers give them, snapshots as they are stored, and what their member is shown."""
 
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from handsel_ml.contract import FactKind, Reason, Role, ScoreKind
 
 from handsel.foundation.core.schema import View
+from handsel_ml.contract import FactKind, Reason, Role, ScoreKind
 
 State = Literal["scored", "building_history", "failed"]
 

@@ -8,19 +8,17 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from handsel_ml.contract import Fact as KnownFact
-from handsel_ml.contract import check_fact
-from handsel_ml.errors import FactInvalid
-
 from handsel.foundation import audit
 from handsel.foundation.db.uow import Tx
 from handsel.people.credit import queries
 from handsel.people.credit.assessment import scores_of
 from handsel.people.credit.errors import FactRefused
 from handsel.people.credit.models import Models, models_in
-from handsel.people.credit.schemas import CreditView, Fact, ReasonView, ScoreView
+from handsel.people.credit.schemas import CreditView, Fact, ReasonView, ScoreView, StoredScore
 from handsel.people.credit.schemas import Snapshot as Snapshot
-from handsel.people.credit.schemas import StoredScore
+from handsel_ml.contract import Fact as KnownFact
+from handsel_ml.contract import check_fact
+from handsel_ml.errors import FactInvalid
 
 #: How far a fact may lie ahead of the business time: clocks of machines differ, facts do not.
 _SKEW = timedelta(minutes=5)

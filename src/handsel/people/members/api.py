@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.datastructures import CacheControlHeader, State
 from litestar.di import Provide
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from handsel.foundation.core.errors import NotFound
 from handsel.foundation.core.settings import Settings
@@ -186,7 +186,7 @@ class SandboxMessageController(Controller):
         self,
         database: Database,
         settings: Settings,
-        to: Annotated[str, Parameter(description="A phone number or an e-mail address.")],
+        to: Annotated[str, QueryParameter(description="A phone number or an e-mail address.")],
     ) -> SandboxMessageList:
         """The newest texts to a phone number or an e-mail address."""
         if not settings.sandbox:

@@ -113,7 +113,7 @@ async def _record(tx: Tx, member_id: UUID, kind: str, outcome: Outcome) -> Verif
     tag = await tx.execute(
         "INSERT INTO people.verifications"
         " (member_id, kind, state, reference, due_at, created_at, passed_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, CASE $3 WHEN 'passed' THEN $6 END)"
+        " VALUES ($1, $2, $3::text, $4, $5, $6::timestamptz, CASE $3::text WHEN 'passed' THEN $6::timestamptz END)"
         " ON CONFLICT (member_id, kind) DO NOTHING",
         member_id,
         kind,

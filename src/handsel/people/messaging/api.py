@@ -4,7 +4,7 @@ from typing import Annotated
 
 from litestar import Controller, Response, get, post
 from litestar.datastructures import CacheControlHeader
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from handsel.foundation.core.ids import decode
 from handsel.foundation.core.settings import Settings
@@ -24,9 +24,11 @@ from handsel.people.messaging.schemas import (
     ReadView,
 )
 
-Limit = Annotated[int, Parameter(ge=1, le=policy.MAX_PAGE_SIZE, description="Items a page.")]
-Cursor = Annotated[str | None, Parameter(description="`next_cursor` of the page before.")]
-After = Annotated[str | None, Parameter(description="`after` of an earlier page: what is new.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=policy.MAX_PAGE_SIZE, description="Items a page.")]
+Cursor = Annotated[str | None, QueryParameter(description="`next_cursor` of the page before.")]
+After = Annotated[
+    str | None, QueryParameter(description="`after` of an earlier page: what is new.")
+]
 
 
 class ConversationController(Controller):

@@ -1,8 +1,6 @@
 """Reads, straight into structs. A conversation is found only by one of its two."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -113,7 +111,7 @@ async def newer(
     return [message_view(row, reader) for row in rows]
 
 
-def message_view(row: Mapping[str, Any], reader: UUID) -> MessageView:
+def message_view(row: asyncpg.Record, reader: UUID) -> MessageView:
     """A row of people.messages as one of the two sees it."""
     card = Card(kind=row["card_kind"], ref=row["card_ref"]) if row["kind"] == "card" else None
     return MessageView(

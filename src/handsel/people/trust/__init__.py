@@ -14,6 +14,6 @@ the inputs and the policy's version it was made of and can be made again; a conf
 payer, payee, amount, currency and terms and serves once.
 
 Whoever moves money calls, in its own transaction: ``decide``, ``require``, where the decision asks
-for it ``consume_confirmation``, then ``reserve``; later ``settle`` or ``release``. A refusal rolls
-back with its request: log it by ``Refused.record`` or ``log_refusal``.
+for it ``consume_confirmation``, then ``reserve``; later ``settle`` or ``release``. A refusal is
+logged by itself, when the problem that it becomes undoes the transaction.
 """

@@ -41,7 +41,7 @@ async def issue(tx: Tx, payer_id: UUID, data: ConfirmationInput) -> Confirmation
         bytes.fromhex(data.terms_hash),
         LIFETIME,
     )
-    assert row is not None  # noqa: S101 - a function with OUT parameters returns one row
+    assert row is not None
     return ConfirmationView(token=token, expires_at=row["expires_at"])
 
 

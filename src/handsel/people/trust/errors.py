@@ -1,25 +1,13 @@
 """What trust refuses. ``Refused`` and its kinds carry ``reasons`` and ``path``."""
 
-from typing import TYPE_CHECKING, Any
-
-from handsel.foundation.core.errors import Conflict, Forbidden, Invalid, NotFound
+from handsel.foundation.core.errors import Conflict, Forbidden, NotFound
 from handsel.foundation.db.errors import on_constraint
-
-if TYPE_CHECKING:
-    from handsel.people.trust.schemas import Decision
 
 
 class Refused(Forbidden):
     """Your trust tier does not allow this"""
 
     code = "refused"
-
-    def __init__(
-        self, detail: str = "", *, decision: "Decision | None" = None, **members: Any
-    ) -> None:
-        super().__init__(detail, **members)
-        #: Kept with the refusal, so that it can be logged after the request has rolled back.
-        self.decision = decision
 
 
 class OverLimit(Refused):
@@ -102,12 +90,6 @@ class ExposureExists(Conflict):
     """A payment of this order is reserved already"""
 
     code = "exposure_exists"
-
-
-class TermsHashInvalid(Invalid):
-    """A terms hash has 64 hexadecimal digits"""
-
-    code = "terms_hash_invalid"
 
 
 on_constraint("exposures_once", ExposureExists)

@@ -1,9 +1,6 @@
 """What people are shown: their own tier, the trust card of others, the public table. Pure."""
 
-from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any
-
+import asyncpg
 import msgspec
 
 from handsel.foundation.core.money import Money
@@ -14,9 +11,11 @@ from handsel.people.trust.schemas import (
     Decision,
     LimitView,
     NextTierView,
-    Party,
+    PartName,
     PartView,
+    Party,
     PolicyView,
+    ScoreSeen,
     Standing,
     TierView,
     TrustCard,
@@ -24,7 +23,7 @@ from handsel.people.trust.schemas import (
 )
 from handsel.people.trust.table import PolicyTable, Record, Tier
 
-_PARTS = {
+_PARTS: dict[PartName, str] = {
     "verification": "what you have verified",
     "track_record": "your settled orders, the people you dealt with and the time",
     "financial_score": "your financial score",
@@ -64,14 +63,16 @@ def check_of(decision: Decision) -> CheckView:
     )
 
 
-def card_of(table: PolicyTable, row: Mapping[str, Any]) -> TrustCard:
+def card_of(table: PolicyTable, row: asyncpg.Record) -> TrustCard:
     """A trust card out of a row of ``people.public_standings``."""
     bare = Party(
         member_id=row["member_id"], verified=tuple(row["verified"]), joined_at=row["joined_at"]
     )
+    reached = grade(table, bare, row["joined_at"]).verification
+    asked = [tier for tier in Tier if tier <= reached and table.rule(tier).verified]
     sold = row["sold_orders"]
     return TrustCard(
-        identity_tier=grade(table, bare, row["joined_at"]).verification.name,
+        identity_tier=max(asked, default=Tier.T0).name,
         verified=bare.verified,
         settled_orders=row["settled_orders"],
         distinct_customers=row["customers"],
@@ -93,17 +94,25 @@ def policy_of(table: PolicyTable) -> PolicyView:
 
 
 def _why(grades: Grades, party: Party) -> tuple[PartView, ...]:
-    states = {"financial_score": party.financial, "social_score": party.social}
-    views = []
-    for part, tier in grades._asdict().items():
-        score = states.get(part)
-        text = f"By {_PARTS[part]}: {tier.name}."
-        if part in states and (score is None or score.state == "building_history"):
-            text = f"You are building history: {_PARTS[part]} holds nothing back."
-        elif score is not None and score.state == "failed":
-            text = f"{_PARTS[part].capitalize()} cannot be computed at the moment: T1 at most."
-        views.append(PartView(part=part, allows=tier.name, text=text))
-    return tuple(views)
+    return (
+        _part("verification", grades.verification),
+        _part("track_record", grades.track_record),
+        _score_part("financial_score", grades.financial_score, party.financial),
+        _score_part("social_score", grades.social_score, party.social),
+    )
+
+
+def _part(part: PartName, tier: Tier) -> PartView:
+    return PartView(part=part, allows=tier.name, text=f"By {_PARTS[part]}: {tier.name}.")
+
+
+def _score_part(part: PartName, tier: Tier, score: ScoreSeen | None) -> PartView:
+    if score is not None and score.state == "scored":
+        return _part(part, tier)
+    text = f"You are building history: {_PARTS[part]} holds nothing back."
+    if score is not None and score.state == "failed":
+        text = f"{_PARTS[part].capitalize()} cannot be computed at the moment: T1 at most."
+    return PartView(part=part, allows=tier.name, text=text)
 
 
 def _limit(table: PolicyTable, limit: Limit) -> LimitView:

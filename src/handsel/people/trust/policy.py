@@ -12,6 +12,7 @@ from handsel.people.trust.grades import Grades, days_of, grade, steps_to
 from handsel.people.trust.schemas import (
     Allowed,
     Decision,
+    LimitCode,
     Party,
     Payment,
     Reason,
@@ -20,7 +21,7 @@ from handsel.people.trust.schemas import (
 )
 from handsel.people.trust.table import LEAST_ACTIVE, PolicyTable, Tier
 
-#: The share of a reason's problem code: over a limit is one problem, whichever limit it is.
+#: The problem of a reason, where its code is another: whichever limit, it is over the limit.
 PROBLEM_OF = {
     "over_order_limit": "over_limit",
     "over_24h_limit": "over_limit",
@@ -32,7 +33,7 @@ PROBLEM_OF = {
 class Limit(NamedTuple):
     """A limit of a tier and what is used of it, in minor units of the reference currency."""
 
-    code: str
+    code: LimitCode
     limit_minor: int
     used_minor: int
     wait_days: int  # until nothing of it is used

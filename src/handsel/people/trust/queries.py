@@ -32,7 +32,7 @@ async def party(reader: Reader, member_id: UUID) -> tuple[Party, datetime]:
     row = await reader.fetchrow(
         "SELECT people.standing_of($1) AS party, foundation.handsel_now() AS now", member_id
     )
-    assert row is not None  # noqa: S101 - a SELECT of functions returns one row
+    assert row is not None
     found = msgspec.convert(row["party"], Party)
     if found.joined_at is None:
         raise NotFound("there is no such member")

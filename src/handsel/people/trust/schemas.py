@@ -77,7 +77,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One thing to do. ``one_of`` names verifications, ``count`` is how many, how long, how high."""
+    """One thing to do. ``one_of`` names verifications; ``count``: how many, how long, how high."""
 
     code: str
     text: str
@@ -131,10 +131,14 @@ class TrustCard(View):
     member_since: datetime
 
 
+PartName = Literal["verification", "track_record", "financial_score", "social_score"]
+LimitCode = Literal["per_order", "per_24h", "per_30d"]
+
+
 class PartView(View):
     """The tier that one part alone would allow; the lowest of the parts counts."""
 
-    part: Literal["verification", "track_record", "financial_score", "social_score"]
+    part: PartName
     allows: str
     text: str
 
@@ -142,7 +146,7 @@ class PartView(View):
 class LimitView(View):
     """A limit and what is left of it, in the reference currency."""
 
-    code: Literal["per_order", "per_24h", "per_30d"]
+    code: LimitCode
     limit: Money
     used: Money
     remaining: Money

@@ -16,18 +16,22 @@ from uuid import UUID
 
 import msgspec
 
-from handsel.foundation import audit
 from handsel.foundation.core import ids
-from handsel.foundation.core.errors import Invalid, NotFound, Problem
-from handsel.foundation.db.uow import Database, Tx
-from handsel.people.trust import overview, policy, queries
+from handsel.foundation.core.errors import Invalid, Problem
+from handsel.foundation.db.uow import Tx
+from handsel.people.members import service as members
+from handsel.people.trust import confirmations, decisions, overview, policy, queries
 from handsel.people.trust.confirmations import consume as consume_confirmation
-from handsel.people.trust.errors import CurrencyNotSupported, OverLimit, Refused
+from handsel.people.trust.errors import CurrencyNotSupported, Refused
 from handsel.people.trust.schemas import (
     Allowed,
+    CheckInput,
     CheckView,
+    ConfirmationInput,
+    ConfirmationView,
     Decision,
     Payment,
+    PolicyView,
     Reason,
     Step,
     TrustCard,
@@ -36,18 +40,14 @@ from handsel.people.trust.schemas import (
 from handsel.people.trust.table import PolicyFile, PolicyTable, Tier
 
 __all__ = [
-    "Allowed", "Decision", "Payment", "Reason", "Step", "Tier", "TrustCard", "check_payment",
-    "consume_confirmation", "current_policy", "decide", "in_reference", "log_refusal",
-    "may_receive", "note_settled", "own_trust", "payout_allowed", "public_card", "record_decision",
+    "Allowed", "Decision", "Payment", "Reason", "Step", "Tier", "TrustCard", "check", "confirm",
+    "consume_confirmation", "current_policy", "decide", "in_reference",
+    "may_receive", "note_settled", "own_trust", "payout_allowed", "public_card", "public_policy",
     "release", "require", "reserve", "settle",
 ]  # fmt: skip
 
 #: Read when this module is: a service with a wrong policy does not start (``PolicyInvalid``).
 _POLICY = PolicyFile(Path(__file__).with_name("tiers.toml"))
-_DECISION_TYPES = (
-    "uuid", "uuid", "uuid", "uuid", "bigint", "text", "bytea", "bool", "text", "text", "text",
-    "text[]", "jsonb", "jsonb",
-)  # fmt: skip
 _EXPOSURE_TYPES = (
     "uuid", "uuid", "uuid", "bigint", "text", "bigint", "uuid", "bigint", "bigint",
 )  # fmt: skip
@@ -66,8 +66,10 @@ def in_reference(amount_minor: int, currency: str) -> int:
     return found
 
 
-async def decide(tx: Tx, payment: Payment, table: PolicyTable | None = None) -> Decision:
+async def decide(tx: Tx, payment: Payment) -> Decision:
     """Whether this payment is allowed now. One round trip; moves nothing.
+
+    A no is logged when the problem that it becomes undoes the transaction.
 
     The payer's standing stays locked until this transaction ends, so that what is decided still
     holds when it is reserved. Raises ``NotFound`` for a payee who does not exist.
@@ -75,7 +77,10 @@ async def decide(tx: Tx, payment: Payment, table: PolicyTable | None = None) -> 
     if payment.amount_minor < 1:
         raise Invalid("an amount is at least one minor unit")
     standing = await queries.load_standing(tx, payment.payer_id, payment.payee_id)
-    return policy.decide(table or current_policy(), payment, standing)
+    decision = policy.decide(current_policy(), payment, standing)
+    if not decision.allowed:
+        decisions.record_if_refused(tx, decision)
+    return decision
 
 
 def require(decision: Decision) -> None:
@@ -84,10 +89,9 @@ def require(decision: Decision) -> None:
         return
     first = decision.reasons[0]
     kind = Problem.registry()[policy.PROBLEM_OF.get(first.code, first.code)]
-    assert issubclass(kind, Refused)  # noqa: S101 - every reason of the gate is a kind of Refused
+    assert issubclass(kind, Refused)
     raise kind(
         first.text,
-        decision=decision,
         reasons=msgspec.to_builtins(decision.reasons),
         path=msgspec.to_builtins(decision.path),
         decision_id=ids.encode("dec", decision.decision_id),
@@ -103,7 +107,7 @@ def reserve(tx: Tx, payment: Payment, decision: Decision) -> None:
     if not decision.allowed or decision.payment != payment:
         raise ValueError("only the payment that was allowed can be reserved")
     limits = current_policy().payments(decision.payer_tier)
-    record_decision(tx, decision)
+    decisions.record(tx, decision)
     tx.call(
         "people.reserve_exposure",
         _EXPOSURE_TYPES,
@@ -134,59 +138,6 @@ def _resolve(
 ) -> None:
     types = ("uuid", "uuid", "uuid", "text")
     tx.call("people.resolve_exposure", types, reference_id, payer_id, payee_id, state)
-
-
-def record_decision(tx: Tx, decision: Decision) -> None:
-    """Store a decision with its inputs, and tell the audit chain."""
-    payment, standing = decision.payment, decision.standing
-    seen = (standing.payer.financial, standing.payer.social,
-            standing.payee.financial, standing.payee.social)  # fmt: skip
-    outcome = {
-        "reasons": decision.reasons,
-        "path": decision.path,
-        "confirmation_required": decision.confirmation_required,
-        "hold_period": decision.hold_period,
-        "revoke_window": decision.revoke_window,
-        "reference_minor": decision.reference_minor,
-    }
-    tx.call(
-        "people.record_decision",
-        _DECISION_TYPES,
-        decision.decision_id,
-        payment.reference_id,
-        payment.payer_id,
-        payment.payee_id,
-        payment.amount_minor,
-        payment.currency,
-        payment.terms_hash,
-        decision.allowed,
-        decision.payer_tier.name,
-        decision.payee_tier.name,
-        decision.policy_version,
-        sorted({score.model_id for score in seen if score and score.model_id}),
-        standing,
-        outcome,
-    )
-    body = {
-        "decision_id": decision.decision_id,
-        "amount_minor": payment.amount_minor,
-        "currency": payment.currency,
-        "payee_id": payment.payee_id,
-        "reasons": [reason.code for reason in decision.reasons],
-        "policy_version": decision.policy_version,
-    }
-    action = "payment_allowed" if decision.allowed else "payment_refused"
-    audit.record(
-        tx, "trust", action, body, subject_id=payment.reference_id, actor_id=payment.payer_id
-    )
-
-
-async def log_refusal(database: Database, decision: Decision) -> None:
-    """Store a refused decision in a transaction of its own: its request has rolled back."""
-    if decision.allowed:
-        raise ValueError("an allowed decision is stored with its payment")
-    async with database.transaction() as tx:
-        record_decision(tx, decision)
 
 
 async def may_receive(tx: Tx, member_id: UUID) -> Allowed:
@@ -226,9 +177,30 @@ async def own_trust(reader: queries.Reader, member_id: UUID) -> TrustView:
     return overview.trust_of(current_policy(), standing)
 
 
-async def check_payment(reader: queries.Reader, payment: Payment) -> CheckView:
+async def check(tx: Tx, payer_id: UUID, data: CheckInput) -> CheckView:
     """What the gate would say to a payment now. No lock, no log, nothing moves."""
-    if payment.amount_minor < 1:
+    amount = data.amount
+    if amount.amount_minor < 1:
         raise Invalid("an amount is at least one minor unit")
-    standing = await queries.view_standing(reader, payment.payer_id, payment.payee_id)
+    payee_id = await _member_of(tx, data.payee)
+    payment = Payment(payer_id, payee_id, amount.amount_minor, amount.currency, b"", payee_id)
+    standing = await queries.view_standing(tx, payer_id, payee_id)
     return overview.check_of(policy.decide(current_policy(), payment, standing))
+
+
+async def confirm(tx: Tx, payer_id: UUID, data: ConfirmationInput) -> ConfirmationView:
+    """A confirmation, for the right password. Raises what ``prove_password`` raises."""
+    await members.prove_password(tx, payer_id, data.password)
+    return await confirmations.issue(tx, payer_id, data)
+
+
+def public_policy() -> PolicyView:
+    """The tier table as everybody sees it."""
+    return overview.policy_of(current_policy())
+
+
+async def _member_of(tx: Tx, text: str) -> UUID:
+    """A member by prefixed id or by handle. Raises ``NotFound``."""
+    if text.startswith("mem_"):
+        return ids.decode("mem", text)
+    return (await members.find(tx, text)).id

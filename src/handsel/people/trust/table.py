@@ -41,15 +41,12 @@ class Tier(IntEnum):
     T5 = 5
 
 
+_LEAST_RATE = Decimal("0.000001")
 #: The lowest tier that may pay and be paid.
 LEAST_ACTIVE = Tier.T1
 
 
-class _Closed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the file: an unknown key is an error."""
-
-
-class Record(_Closed):
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A track record: settled orders, different counterparties, days."""
 
     settled_orders: _Count = 0
@@ -58,7 +55,7 @@ class Record(_Closed):
     days_since_first_settled: _Count = 0
 
 
-class Payments(_Closed):
+class Payments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a tier may do with money, in minor units of the reference currency."""
 
     per_order_minor: _Minor
@@ -70,7 +67,7 @@ class Payments(_Closed):
     confirm_new_payee_above_minor: _Minor
 
 
-class Rule(_Closed):
+class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A tier. ``verified``: of each inner list one kind; ``record_any`` one, ``record_all`` all."""
 
     title: str
@@ -83,7 +80,7 @@ class Rule(_Closed):
     payments: Payments | None = None
 
 
-class FirstOrders(_Closed):
+class FirstOrders(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The shorter hold of a seller's first small orders."""
 
     count: _Count
@@ -91,7 +88,7 @@ class FirstOrders(_Closed):
     hold_period: timedelta
 
 
-class PolicyTable(_Closed):
+class PolicyTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file."""
 
     version: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
@@ -147,7 +144,11 @@ def _wrong_basics(table: PolicyTable) -> list[str]:
         wrong.append("scores_may_raise must be false: scores that raise a tier are not built")
     if table.rates.get(table.reference_currency) != 1:
         wrong.append("the reference currency's rate must be 1")
-    wrong += [f"the rate of {c} must be above 0" for c, rate in table.rates.items() if not rate > 0]
+    wrong += [
+        f"the rate of {currency} must lie between 0.000001 and 1000000"
+        for currency, rate in table.rates.items()
+        if not (rate.is_finite() and _LEAST_RATE <= rate <= 1 / _LEAST_RATE)
+    ]
     if set(table.tiers) != {tier.name for tier in Tier}:
         wrong.append(f"the tiers must be exactly {', '.join(t.name for t in Tier)}")
     return wrong

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from litestar import Controller, Response, get, post
 from litestar.datastructures import CacheControlHeader
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from handsel.foundation.core.ids import decode
 from handsel.foundation.core.settings import Settings
@@ -28,9 +28,11 @@ class NoticeController(Controller):
         principal: Principal,
         database: Database,
         settings: Settings,
-        unread: Annotated[bool, Parameter(description="Only what is unread.")] = False,
-        limit: Annotated[int, Parameter(ge=1, le=200, description="Items a page.")] = 50,
-        cursor: Annotated[str | None, Parameter(description="`next_cursor` of before.")] = None,
+        unread: Annotated[bool, QueryParameter(description="Only what is unread.")] = False,
+        limit: Annotated[int, QueryParameter(ge=1, le=200, description="Items a page.")] = 50,
+        cursor: Annotated[
+            str | None, QueryParameter(description="`next_cursor` of before.")
+        ] = None,
     ) -> NoticePage:
         """The caller's notices, newest first, and how many are unread."""
         async with database.reading() as conn:

@@ -9,5 +9,6 @@ Scalar.createApiReference("#reference", {
   mcp: { disabled: true },
   showDeveloperTools: "never",
   defaultOpenAllTags: false,
+  authentication: { preferredSecurityScheme: "bearer" },
   metaData: { title: "handsel API" },
 });

@@ -1,0 +1,138 @@
+"""The jobs by name. Each effect happens once: it is noted with the event in its transaction."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
+
+from handsel.catalog.search import jobs as search
+from handsel.deals.orders import service as orders
+from handsel.foundation.core.ids import encode
+from handsel.foundation.core.money import display
+from handsel.foundation.core.settings import Settings
+from handsel.foundation.db.uow import Database, Tx
+from handsel.foundation.jobs import Handler, Job, handled
+from handsel.foundation.outbox import Event, event_of
+from handsel.front.worker import facts, notices
+from handsel.money.payments import jobs as payments
+from handsel.money.payments.gateway import Gateway
+from handsel.people.credit import service as credit
+from handsel.people.credit.schemas import Fact
+from handsel.people.messaging import service as messaging
+from handsel.people.trust import service as trust
+
+Effect = Callable[[Tx, Event], Awaitable[None]]
+RUN_DUE = "orders.run_due"
+
+
+def handlers(database: Database, settings: Settings, gateway: Gateway) -> dict[str, Handler]:
+    """Every job that the worker runs."""
+    indexing = search.handlers(settings)
+
+    def once(name: str, effect: Effect) -> Handler:
+        return _once(database, name, effect)
+
+    async def charge(job: Job) -> None:
+        await payments.charge_top_up(database, gateway, _id(job, "top_up_id"))
+
+    async def pay_out(job: Job) -> None:
+        await payments.pay_out_withdrawal(database, gateway, _id(job, "withdrawal_id"))
+
+    async def run_due(job: Job) -> None:
+        await database.run(lambda tx: orders.run_due(tx, UUID(job.payload["order_id"])))
+
+    async def index_listing(job: Job) -> None:
+        await indexing["index_listing"](database, event_of(job).payload)
+
+    async def index_seller(job: Job) -> None:
+        body = event_of(job).payload
+        member = body.get("provider_id") or body.get("subject_id") or body["member_id"]
+        await indexing["index_seller"](database, {"member_id": member})
+
+    async def reindex(job: Job) -> None:
+        await indexing["reindex"](database, event_of(job).payload)
+
+    return {
+        "notices.order": once("notices.order", notices.of_order),
+        "notices.deadline": once("notices.deadline", notices.of_deadline),
+        "notices.review": once("notices.review", notices.of_review),
+        "notices.message": once("notices.message", notices.of_message),
+        "messaging.card": once("messaging.card", _attach_card),
+        "credit.order": once("credit.order", _credit_of_order),
+        "credit.review": once("credit.review", _credit_of_review),
+        "credit.member": once("credit.member", _credit_of_member),
+        "credit.top_up": once("credit.top_up", _credit_of_top_up),
+        "trust.settled": once("trust.settled", _note_settled),
+        "payments.charge": charge,
+        "payments.pay_out": pay_out,
+        "search.listing": index_listing,
+        "search.seller": index_seller,
+        "search.reviewed": index_seller,
+        "search.imported": reindex,
+        RUN_DUE: run_due,
+    }
+
+
+def _once(database: Database, name: str, effect: Effect) -> Handler:
+    async def run(job: Job) -> None:
+        event = event_of(job)
+
+        async def in_transaction(tx: Tx) -> None:
+            if await handled(tx.conn, event.id, name):
+                await effect(tx, event)
+
+        await database.run(in_transaction)
+
+    return run
+
+
+def _id(job: Job, field: str) -> UUID:
+    return UUID(event_of(job).payload[field])
+
+
+async def _attach_card(tx: Tx, event: Event) -> None:
+    body = event.payload
+    amount = display(body["amount_minor"], body["currency"])
+    await messaging.attach_card(
+        tx,
+        UUID(body["customer_id"]),
+        UUID(body["provider_id"]),
+        "order",
+        encode("ord", UUID(body["order_id"])),
+        f"Order funded: {body['title']}, {amount}",
+    )
+
+
+async def _note_settled(tx: Tx, event: Event) -> None:
+    body = event.payload
+    order_id = UUID(body["order_id"])
+    on_time = await orders.delivered_on_time(tx.conn, order_id)
+    customer, provider = UUID(body["customer_id"]), UUID(body["provider_id"])
+    await trust.note_settled(tx, order_id, customer, provider, on_time, event.occurred_at)
+
+
+async def _credit_of_order(tx: Tx, event: Event) -> None:
+    body = event.payload
+    amount = trust.in_reference(body["amount_minor"], body["currency"])
+    await _record(tx, facts.of_order(event, amount))
+
+
+async def _credit_of_review(tx: Tx, event: Event) -> None:
+    await _record(tx, [facts.of_review(event, event.payload["role"])])
+
+
+async def _credit_of_member(tx: Tx, event: Event) -> None:
+    fact = facts.of_member(event)
+    await _record(tx, [fact] if fact else [])
+
+
+async def _credit_of_top_up(tx: Tx, event: Event) -> None:
+    body = event.payload
+    amount = trust.in_reference(body["amount_minor"], body["currency"])
+    await _record(tx, [facts.of_top_up(event, amount)])
+
+
+async def _record(tx: Tx, found: Sequence[Fact]) -> None:
+    """Store the facts and refresh the scores of those whom they are about."""
+    credit.record(tx, found)
+    # In a fixed order: two jobs about the same two people must not wait for each other in a ring.
+    for member_id in sorted({fact.member_id for fact in found}):
+        await credit.refresh(tx, member_id)

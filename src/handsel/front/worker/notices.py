@@ -1,0 +1,108 @@
+"""From events to notices: who is told what, in which words."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from handsel.foundation.core.ids import encode
+from handsel.foundation.core.money import display
+from handsel.foundation.db.uow import Tx
+from handsel.foundation.outbox import Event
+from handsel.people.members import service as members
+from handsel.reach.notices import service as notices
+from handsel.reach.notices.texts import Kind
+
+#: The state an order has come to -> (kind of notice, who is told). A move tells the other side;
+#: what the system did is told to both.
+_TOLD: dict[str, tuple[Kind, tuple[str, ...]]] = {
+    "funded": ("order_funded", ("provider",)),
+    "accepted": ("order_accepted", ("customer",)),
+    "declined": ("order_declined", ("customer",)),
+    "expired": ("order_expired", ("customer", "provider")),
+    "revoked": ("order_revoked", ("provider",)),
+    "cancelled": ("order_cancelled", ("customer", "provider")),
+    "delivered": ("order_delivered", ("customer",)),
+    "objected": ("order_objected", ("provider",)),
+    "completed": ("order_approved", ("provider",)),
+    "refunded": ("order_refunded", ("customer",)),
+    "shared": ("order_shared", ("customer", "provider")),
+    "settled": ("order_settled", ("provider",)),
+}
+_ACTIONS = {
+    "funded": "Accept or decline",
+    "accepted": "Deliver",
+    "delivered": "Approve or object",
+    "objected": "Agree or give back",
+    "pending_payment": "Fund the order",
+}
+
+
+async def of_order(tx: Tx, event: Event) -> None:
+    """Tell those concerned that an order has moved."""
+    body = event.payload
+    kind, roles = _TOLD[event.topic.removeprefix("order.")]
+    params = await _params(tx, body)
+    ref = encode("ord", UUID(body["order_id"]))
+    for role in roles:
+        member = UUID(body[f"{role}_id"])
+        await notices.deliver(tx, member, kind, ref, params, dedupe_key=str(event.id))
+
+
+async def of_deadline(tx: Tx, event: Event) -> None:
+    """Tell whose move it is that time runs out."""
+    body = event.payload
+    params = await _params(tx, body) | {
+        "action": _ACTIONS.get(body["state"], "Act"),
+        "due_at": _time(body["deadline"]),
+    }
+    ref = encode("ord", UUID(body["order_id"]))
+    member = UUID(body["member_id"])
+    await notices.deliver(tx, member, "deadline_near", ref, params, dedupe_key=str(event.id))
+
+
+async def of_message(tx: Tx, event: Event) -> None:
+    """Tell the recipient of a message; many unread ones of a conversation are one notice."""
+    body = event.payload
+    sender, recipient = UUID(body["sender_id"]), UUID(body["recipient_id"])
+    people = await members.by_ids(tx.conn, [sender])
+    ref = encode("cnv", UUID(body["conversation_id"]))
+    params = {"sender": people[sender].handle}
+    await notices.deliver(tx, recipient, "message_received", ref, params, dedupe_key=str(event.id))
+
+
+async def of_review(tx: Tx, event: Event) -> None:
+    """Tell a member of a review."""
+    body = event.payload
+    author, subject = UUID(body["author_id"]), UUID(body["subject_id"])
+    people = await members.by_ids(tx.conn, [author])
+    params = {"reviewer": people[author].handle, "title": body["title"]}
+    ref = encode("ord", UUID(body["order_id"]))
+    await notices.deliver(tx, subject, "review_received", ref, params, dedupe_key=str(event.id))
+
+
+async def _params(tx: Tx, body: dict[str, Any]) -> dict[str, str]:
+    """Every name that an order's texts may use."""
+    customer, provider = UUID(body["customer_id"]), UUID(body["provider_id"])
+    people = await members.by_ids(tx.conn, [customer, provider])
+    deadline = _time(body["deadline"]) if body["deadline"] else ""
+    names = {
+        "customer": people[customer].handle,
+        "provider": people[provider].handle,
+        "system": "handsel",
+    }
+    settled = body["net_minor"] is not None and body["transition"] == "settle"
+    amount = body["net_minor"] if settled else body["amount_minor"]
+    return {
+        "title": body["title"],
+        "buyer": names["customer"],
+        "seller": names["provider"],
+        "by": names[body["by"]],
+        "amount": display(amount, body["currency"]),
+        "accept_by": deadline,
+        "approve_by": deadline,
+        "deadline": deadline,
+    }
+
+
+def _time(text: str) -> str:
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"
