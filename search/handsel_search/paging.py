@@ -40,8 +40,8 @@ async def distance_page(
 
     ``fetch(from_m, seen, size)`` gives up to ``size`` further rows in sphere order whose sphere
     distance (earthdistance's sphere) is at least ``from_m`` (or a little less), after the rows
-    ``seen``; fewer than ``size`` rows mean the end, rows beyond the radius do no harm. ``slack_m`` is how far the engine's order may
-    be off.
+    ``seen``; fewer than ``size`` rows mean the end, rows beyond the radius do no harm.
+    ``slack_m`` is how far the engine's order may be off.
     """
     if query.point is None:
         raise ValueError("a distance page needs a point")

@@ -16,11 +16,11 @@ from handsel.foundation.http.principal import Principal
 from handsel.people.members import service
 from handsel.people.members.schemas import Kind, SandboxMember
 
-#: What every member of these factories has as a password, and its hash, made once.
+#: What every member of these factories has as a password, and its hash, made once with the lowest
+#: parameters: checking it costs next to nothing (a log-in replaces it by a proper one).
 PASSWORD = "a long enough secret"
 PASSWORD_HASH = (
-    "$argon2id$v=19$m=19456,t=2,p=1$MMxPMbhMm7B22EGAHuWBHA"
-    "$oxrgnKCW5ra7SijURcDabC5Gqw6E8rK9jwmGvtM+Wwc"
+    "$argon2id$v=19$m=8,t=1,p=1$sAsxXT3d2R41C7lAEqllvQ$6VUO+fvlVaLZtFG6f8XTPHiUKsOIAKqWovZ2gUSCPpE"
 )
 _numbers = itertools.count(1)
 

@@ -45,7 +45,7 @@ def test_the_shipped_packs_load() -> None:
         ("EUR = 100", "EUR = 0", ">= 1"),
         ('"P2D"', '"2 days"', "inspection_period"),
         ('"PT24H"', '"P"', "free_until"),
-        ('zh = "c" }', "}", "lacks a language"),
+        (', zh = "c" }', " }", "lacks a language"),
         ('["per_day", "quote"]', '["per_day"]', "units"),
         ('["per_day", "quote"]', '["per_week", "quote"]', "Invalid enum"),
         ('processes = ["service"]', "processes = []", "no process"),

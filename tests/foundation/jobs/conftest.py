@@ -97,9 +97,9 @@ async def running(*workers: Worker) -> AsyncIterator[None]:
         for worker in workers:
             worker.stop()
         await asyncio.wait(tasks, timeout=15)
-    for task in tasks:
-        assert task.done(), "a worker did not stop"
-        task.result()
+        for task in tasks:
+            assert task.done(), "a worker did not stop"
+            task.result()
 
 
 async def until(holds: Callable[[], Awaitable[bool]], within_s: float = 8.0) -> None:

@@ -41,6 +41,10 @@ async def test_a_tick_does_not_overlap_itself_and_drains_a_backlog_at_once(dsn: 
         asyncpg.CannotConnectNowError("starting up"),
         asyncpg.DeadlockDetectedError("deadlock"),
         asyncpg.InterfaceError("cannot perform operation: connection is closed"),
+        # Seen after a kill: the server's FATAL has come, the end of the stream has not.
+        asyncpg.InternalClientError(
+            "cannot switch to state 12; another operation (2) is in progress"
+        ),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -69,6 +73,9 @@ async def test_a_tick_that_finds_no_database_is_tried_again(dsn: str, error: Exc
         KeyError("typo"),
         asyncpg.UndefinedColumnError("typo"),
         asyncpg.InterfaceError("the server expects 1 argument for this query, 2 were passed"),
+        asyncpg.InternalClientError(
+            "cannot switch to state 12; another operation (11) is in progress"
+        ),
     ],
     ids=lambda error: type(error).__name__,
 )

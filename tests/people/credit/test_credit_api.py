@@ -1,11 +1,12 @@
 """``/v1/credit``: one's own scores, and nobody else's."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
 from tests.factories.members import calling, create_member
-from tests.people.credit.test_snapshots import good_deals
+from tests.people.credit.deals import good_deals
 
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database, Tx
@@ -24,7 +25,7 @@ async def test_newcomer_is_building_history(client: httpx.AsyncClient, database:
 
     body = (await client.get("/v1/credit", headers=me.headers)).json()
 
-    nothing = {
+    nothing: dict[str, Any] = {
         "state": "building_history",
         "points": None,
         "band": None,

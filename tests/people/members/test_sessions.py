@@ -8,7 +8,7 @@ from datetime import timedelta
 import httpx
 import pytest
 from tests.factories.app import create_app
-from tests.factories.members import PASSWORD, add_member, calling, create_member
+from tests.factories.members import PASSWORD, PASSWORD_HASH, add_member, calling, create_member
 
 from handsel.foundation.core.errors import TooManyRequests
 from handsel.foundation.core.settings import Settings
@@ -110,6 +110,29 @@ async def test_fifth_failure_bars_the_pair_for_a_quarter_hour(
             "SELECT action, body FROM foundation.audit_entries WHERE subject_id = $1", member.id
         )
     assert [tuple(e) for e in entries] == [("log_in_limited", {"limit": "log_in_pair"})]
+
+
+async def test_log_in_renews_an_outdated_hash(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    member = await create_member(database)
+
+    async def stored() -> str:
+        async with database.reading() as conn:
+            found: str = await conn.fetchval(
+                "SELECT password_hash FROM people.members WHERE id = $1", member.id
+            )
+        return found
+
+    wrong = await log_in(client, member.handle, "wrong")
+    kept = await stored()
+    first = await log_in(client, member.handle)
+    renewed = await stored()
+    second = await log_in(client, member.handle)
+
+    assert [a.status_code for a in (wrong, first, second)] == [401, 201, 201]
+    assert (kept, await stored()) == (PASSWORD_HASH, renewed)
+    assert renewed.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
 async def test_success_forgets_the_failures(client: httpx.AsyncClient, database: Database) -> None:

@@ -10,6 +10,7 @@ from tests.factories.members import Member, add_member
 
 from handsel.foundation.db.uow import Tx
 from handsel.people import trust
+from handsel.people.members.schemas import Kind
 from handsel.people.trust.schemas import Party, Payment, ScoreSeen, Standing
 from handsel.people.trust.table import PolicyFile
 
@@ -17,9 +18,9 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 TERMS = b"\x07" * 32
 POLICY = PolicyFile(Path(trust.__file__).with_name("tiers.toml")).current()
 
-T1_KINDS = ("phone", "id_document")
-T2_KINDS = ("phone", "id_document", "bank_account")
-T4_KINDS = ("phone", "id_document", "bank_account", "address")
+T1_KINDS: tuple[Kind, ...] = ("phone", "id_document")
+T2_KINDS: tuple[Kind, ...] = ("phone", "id_document", "bank_account")
+T4_KINDS: tuple[Kind, ...] = ("phone", "id_document", "bank_account", "address")
 #: settled orders, counterparties, days since the first one: just enough for the tier.
 RECORDS = {"T3": (10, 6, 60), "T4": (50, 25, 180), "T5": (200, 80, 365)}
 

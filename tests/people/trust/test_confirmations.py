@@ -81,9 +81,9 @@ async def test_confirmation_for_another_payee_is_refused(tx: Tx) -> None:
 async def test_confirmation_of_another_member_tells_nothing_more(tx: Tx) -> None:
     token, asked = await confirmed(tx, *await pair(tx))
     thief, _ = await pair(tx)
+    stolen = changed(asked, payer_id=thief.id, amount_minor=999_999)
 
     with pytest.raises(ConfirmationMismatch) as refused:
-        stolen = changed(asked, payer_id=thief.id, amount_minor=999_999)
         await service.consume_confirmation(tx, token, stolen)
 
     assert refused.value.members == {"differs": ["payer"]}

@@ -1,5 +1,6 @@
 """The gate against the database: what is locked, counted, logged."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -11,6 +12,7 @@ from tests.people.trust.parties import T1_KINDS, T2_KINDS, TERMS, give_scores, p
 
 from handsel.foundation.core.errors import Invalid, NotFound
 from handsel.foundation.db.uow import Database, Tx
+from handsel.people.members.schemas import Kind
 from handsel.people.trust import policy, service
 from handsel.people.trust.errors import (
     ExposureExists,
@@ -36,9 +38,10 @@ async def pay(tx: Tx, asked: Payment) -> service.Decision:
 
 
 async def used(reader: Tx | asyncpg.Connection, member_id: UUID, hours: int = 24) -> int:
-    return await reader.fetchval(
+    found: int = await reader.fetchval(
         "SELECT people.used_exposure($1, $2)", member_id, timedelta(hours=hours)
     )
+    return found
 
 
 async def test_reserved_payment_counts_and_is_logged(tx: Tx) -> None:
@@ -107,7 +110,7 @@ async def test_score_lowers_a_tier_and_never_raises_one(tx: Tx) -> None:
     seller = await add_member(tx, verified=T1_KINDS)
     await give_scores(tx, star.id, financial=(950, 950), social=(950, 950))
     before = await service.decide(tx, between(buyer, seller, 100))
-    await give_scores(tx, buyer.id, financial=(700, 549), social=(700, 700))
+    await give_scores(tx, buyer.id, financial=(549, 500), social=(700, 700))
 
     after = await service.decide(tx, between(buyer, seller, 100))
     raised = await service.decide(tx, between(star, seller, 100))
@@ -277,10 +280,13 @@ async def test_refusal_is_logged_although_its_request_is_undone(database: Databa
     [(["phone"], T1_KINDS, PayerNotVerified), (T1_KINDS, ["email"], PayeeNotVerified)],
 )
 async def test_unverified_side_is_refused(
-    database: Database, buyer_kinds: list[str], seller_kinds: list[str], problem: type[Exception]
+    database: Database,
+    buyer_kinds: Sequence[Kind],
+    seller_kinds: Sequence[Kind],
+    problem: type[Exception],
 ) -> None:
-    buyer = await create_member(database, verified=buyer_kinds)  # type: ignore[arg-type]
-    seller = await create_member(database, verified=seller_kinds)  # type: ignore[arg-type]
+    buyer = await create_member(database, verified=buyer_kinds)
+    seller = await create_member(database, verified=seller_kinds)
 
     with pytest.raises(problem):
         await database.run(lambda tx: pay(tx, between(buyer, seller, 100)))

@@ -29,7 +29,7 @@ def test_version_names_the_text() -> None:
         ("per_order_minor = 6_000", "per_order_minor = 16_000", "per_order <= per_24h"),
         ("per_order_minor = 50_000", "per_order_minor = 5_000", "T2.per_order_minor is below"),
         ('hold_period = "P7D"', 'hold_period = "P15D"', "T2.hold_period is longer"),
-        ("social_floor = 700", "social_floor = 640", "T5.social_floor is below"),
+        ("social_floor = 650", "social_floor = 590", "T5.social_floor is below"),
         ('title = "Visitor" ', 'bond_bps = 5\ntitle = "Visitor" ', "bond_bps"),
         ('verified = [["address"]]', 'verified = [["passport"]]', "passport"),
         ("[tiers.T5]", "[tiers.T6]", "T"),

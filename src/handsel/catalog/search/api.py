@@ -19,9 +19,7 @@ from handsel_search.errors import InvalidSearch
 from handsel_search.query import SearchQuery, Sort, ViewerRules
 
 _Text = Annotated[str | None, QueryParameter(description="What is sought, in any language.")]
-_Radius = Annotated[
-    int | None, QueryParameter(description="100 to 200,000; 10,000 by default.")
-]
+_Radius = Annotated[int | None, QueryParameter(description="100 to 200,000; 10,000 by default.")]
 _Minor = Annotated[int | None, QueryParameter(description="Minor units of `currency`.")]
 _Sort = Annotated[Sort, QueryParameter(description="`distance` needs a point, `price` a currency.")]
 

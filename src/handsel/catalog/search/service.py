@@ -12,7 +12,7 @@ from handsel.foundation.db.uow import Database
 from handsel_search.engine import Candidate, SearchEngine
 from handsel_search.errors import EngineError, InvalidSearch
 from handsel_search.query import SearchQuery, ViewerRules
-from handsel_search.ranking import best_page, rank_best
+from handsel_search.ranking import Reason, best_page, rank_best
 
 _CURSOR_CODES = ("cursor_invalid", "cursor_mismatch")
 
@@ -69,16 +69,21 @@ def _place(
     """The candidates of this page in their order, each with why it stands there."""
     if query.sort == "best":
         ranked, cursor = best_page(query, rank_best(query, candidates))
-        return [
-            (hit.candidate, [Why(code=r.code, value=r.value, share=r.share) for r in hit.why])
-            for hit in ranked
-        ], cursor
+        return [(hit.candidate, [_why(reason) for reason in hit.why]) for hit in ranked], cursor
     return [(candidate, [_sorted_by(query, candidate)]) for candidate in candidates], cursor
+
+
+def _why(reason: Reason) -> Why:
+    """As told by the ranking, but for the metres, which are whole everywhere."""
+    value = reason.value
+    if reason.code == "distance_m" and value is not None:
+        value = round(value)
+    return Why(code=reason.code, value=value, share=reason.share)
 
 
 def _sorted_by(query: SearchQuery, candidate: Candidate) -> Why:
     if query.sort == "distance":
-        return Why(code="distance_m", value=candidate.distance_m, share=1.0)
+        return _why(Reason("distance_m", candidate.distance_m, 1.0))
     if query.sort == "price":
         return Why(code="price", value=candidate.price_minor, share=1.0)
-    return Why(code="newest", value=candidate.created_at.timestamp(), share=1.0)
+    return Why(code="newest", value=round(candidate.created_at.timestamp()), share=1.0)

@@ -21,14 +21,26 @@ _TRANSIENT = (
     asyncpg.QueryCanceledError,
 )
 #: What to name in an ``except`` before asking ``is_transient``: the only errors that may be one.
-POSSIBLY_TRANSIENT = (*_AWAY, *_TRANSIENT, asyncpg.InterfaceError)
-#: asyncpg has one class for a dead connection and for misuse; only the words tell them apart.
-_DEAD = ("connection is closed", "connection was closed", "connection has been released")
+POSSIBLY_TRANSIENT = (
+    *_AWAY,
+    *_TRANSIENT,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+#: asyncpg has one class for a dead connection and for misuse; only the words tell them apart. The
+#: last two: the server said goodbye (FATAL) and the socket is about to close, but is not yet.
+_DEAD = (
+    "connection is closed",
+    "connection was closed",
+    "connection has been released",
+    "another operation (2) is in progress",
+    'in the "failed" state',
+)
 
 
 def database_away(error: BaseException) -> bool:
     """The connection or the server is gone: connect again, later."""
-    if isinstance(error, asyncpg.InterfaceError):
+    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
         return any(words in str(error) for words in _DEAD)
     return isinstance(error, _AWAY)
 

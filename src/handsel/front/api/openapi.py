@@ -62,7 +62,7 @@ def document(app: Litestar) -> dict[str, Any]:
         operation = made["paths"][path][method]
         operation.update(security=_security(handler))
         _summarise(operation)
-        operation["responses"].setdefault("default", _any_problem())
+        _only_problems(operation["responses"])
         _require_path_parameters(route, operation)
     _whole_numbers(made)
     made["servers"] = [{"url": "/"}]
@@ -130,9 +130,13 @@ def _asked_for(handler: HTTPRouteHandler) -> set[str]:
     return seen
 
 
-def _any_problem() -> dict[str, Any]:
+def _only_problems(responses: dict[str, Any]) -> None:
+    """Whatever goes wrong is a problem: also where Litestar describes an error of its own shape."""
     reference = {"$ref": f"#/components/schemas/{_PROBLEM}"}
-    return {"description": "Any other problem.", "content": {MEDIA_TYPE: {"schema": reference}}}
+    responses.setdefault("default", {"description": "Any other problem."})
+    for status, response in responses.items():
+        if status == "default" or int(status) >= 400:
+            response["content"] = {MEDIA_TYPE: {"schema": reference}}
 
 
 def _describe_problems(schemas: dict[str, Any]) -> None:

@@ -74,7 +74,7 @@ async def conversation(
 async def other_of(conn: asyncpg.Connection, reader: UUID, conversation_id: UUID) -> UUID:
     """Who else is in it. Raises ``NotFound`` also for a conversation of others."""
     other: UUID | None = await conn.fetchval(
-        "SELECT CASE $2 WHEN low_id THEN high_id ELSE low_id END FROM people.conversations"
+        "SELECT CASE $2::uuid WHEN low_id THEN high_id ELSE low_id END FROM people.conversations"
         " WHERE id = $1 AND $2 IN (low_id, high_id)",
         conversation_id,
         reader,

@@ -1,0 +1,41 @@
+"""Run every benchmark, or those named on the command line."""
+
+import sys
+from pathlib import Path
+
+from tests.bench.http import http_money_vs_posting
+from tests.bench.posting import function_vs_six_statements, service_vs_pgbench
+from tests.bench.rounds import Effort, report
+from tests.bench.scoring import score_vs_c_api
+from tests.bench.searching import search_p95_vs_query
+from tests.bench.server import bench_server
+
+from handsel.foundation.core.settings import load
+
+_WITH_SERVER = {
+    "posting_function_vs_six_statements": function_vs_six_statements,
+    "posting_service_vs_pgbench": service_vs_pgbench,
+    "http_money_vs_posting": http_money_vs_posting,
+    "search_p95_vs_query": search_p95_vs_query,
+}
+_ALONE = {"score_vs_c_api": score_vs_c_api}
+
+
+def main(names: list[str], effort: Effort, home: Path) -> None:
+    """Measure and report; every benchmark that needs a database shares one server."""
+    chosen = names or [*_WITH_SERVER, *_ALONE]
+    for name in chosen:
+        if name in _ALONE:
+            report(_ALONE[name](effort), home)
+    wanted = [name for name in chosen if name in _WITH_SERVER]
+    if not wanted:
+        return
+    with bench_server() as bench:
+        for name in wanted:
+            line = _WITH_SERVER[name](bench, effort)
+            if line is not None:
+                report(line, home)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:], Effort(), load().home)
