@@ -24,14 +24,18 @@ from handsel_search.errors import EngineRefused, EngineUnavailable, IndexingFail
 
 __all__ = ("ThreadedClient",)
 
-THREADS: Final = 16
+SEARCH_THREADS: Final = 16
+INDEX_THREADS: Final = 4
 Purpose = Literal["search", "index"]
 
 T = TypeVar("T")
 
 
 class ThreadedClient:
-    """Calls of the blocking client in at most 16 threads; timeouts in seconds per request."""
+    """Calls of the blocking client; timeouts in seconds per request.
+
+    At most 16 threads search and 4 index, so that a rebuild never keeps searches waiting.
+    """
 
     def __init__(
         self,
@@ -49,7 +53,10 @@ class ThreadedClient:
         self._task_timeout_s = task_timeout_s
         self._poll_s = poll_s
         self._clients = threading.local()
-        self._limiter = anyio.CapacityLimiter(THREADS)
+        self._limiters = {
+            "search": anyio.CapacityLimiter(SEARCH_THREADS),
+            "index": anyio.CapacityLimiter(INDEX_THREADS),
+        }
 
     async def task(
         self, start: Callable[[Client], TaskInfo], *, ignore: tuple[str, ...] = ()
@@ -78,7 +85,7 @@ class ThreadedClient:
 
     async def call(self, job: Callable[[Client], T], *, purpose: Purpose) -> T:
         return await anyio.to_thread.run_sync(
-            self._in_thread, job, purpose, abandon_on_cancel=True, limiter=self._limiter
+            self._in_thread, job, purpose, abandon_on_cancel=True, limiter=self._limiters[purpose]
         )
 
     def _in_thread(self, job: Callable[[Client], T], purpose: Purpose) -> T:
@@ -94,5 +101,5 @@ class ThreadedClient:
             if error.status_code == 400:
                 raise EngineRefused(str(error)) from error
             raise EngineUnavailable(f"{error.status_code}: {error}") from error
-        except (OSError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, OSError, TypeError, ValueError) as error:
             raise EngineUnavailable(f"unreadable answer: {error}") from error

@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import uvloop
 from tests.bench.posting import FUNCTION, script
 from tests.bench.rounds import Effort, Line, compare
 from tests.bench.server import Bench
@@ -48,12 +49,12 @@ def http_money_vs_posting(bench: Bench, effort: Effort) -> Line:
     """Money requests a second through HTTP, the other requests of the flow made but not counted."""
     posting = script(FUNCTION)
     with api(bench.url) as port:
-        pairs = asyncio.run(_prepare(bench.url, port))
+        pairs = uvloop.run(_prepare(bench.url, port))
         return compare(
             "http_money_vs_posting",
             "money requests/s",
             "our posting function by pgbench, 16 clients",
-            lambda: asyncio.run(_load(port, pairs, effort.seconds)),
+            lambda: uvloop.run(_load(port, pairs, effort.seconds)),
             lambda: bench.pgbench(posting, effort.seconds),
             effort,
         )

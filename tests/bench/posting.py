@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from uuid import UUID
 
+import uvloop
 from tests.bench.rounds import Effort, Line, compare
 from tests.bench.server import ACCOUNTS, BASELINE, OWNER, Bench
 
@@ -54,7 +55,7 @@ def service_vs_pgbench(bench: Bench, effort: Effort) -> Line:
         "posting_service_vs_pgbench",
         "postings/s",
         "the same statements in the same transaction by pgbench, 16 clients",
-        lambda: asyncio.run(_service_rate(bench.url, effort.seconds)),
+        lambda: uvloop.run(_service_rate(bench.url, effort.seconds)),
         lambda: bench.pgbench(same, effort.seconds),
         effort,
     )

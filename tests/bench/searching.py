@@ -1,6 +1,5 @@
 """The search endpoint against the bare candidate query, on the real listings."""
 
-import asyncio
 import os
 import random
 import time
@@ -9,6 +8,7 @@ from statistics import quantiles
 from urllib.parse import urlencode
 
 import asyncpg
+import uvloop
 from tests.bench.http import Client, api
 from tests.bench.rounds import Effort, Line, compare
 from tests.bench.server import BASELINE, Bench
@@ -42,14 +42,14 @@ def search_p95_vs_query(bench: Bench, effort: Effort) -> Line | None:
     if not files:
         print('{"name": "search_p95_vs_query", "skipped": "real data absent (HANDSEL_DATA)"}')
         return None
-    queries = asyncio.run(_prepare(bench.url, files, effort))
+    queries = uvloop.run(_prepare(bench.url, files, effort))
     with api(bench.url) as port:
         return compare(
             "search_p95_vs_query",
             "ms p95",
             "search_query.sql, the bare candidate query",
-            lambda: asyncio.run(_endpoint_p95(port, queries)),
-            lambda: asyncio.run(_query_p95(bench.url, queries)),
+            lambda: uvloop.run(_endpoint_p95(port, queries)),
+            lambda: uvloop.run(_query_p95(bench.url, queries)),
             effort,
         )
 

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import httpx
@@ -79,7 +79,9 @@ async def add_member(
 @asynccontextmanager
 async def calling(app: Litestar, address: str = "10.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client of the app in this event loop; ``address`` is where it seems to call from."""
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 1234))
+    transport = httpx.ASGITransport(
+        cast(Any, app), raise_app_exceptions=False, client=(address, 1234)
+    )
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
 

@@ -1,12 +1,13 @@
 """A story through HTTP: members act, the worker is drained by hand, the one clock is moved."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import httpx
 
+from handsel.deals.orders import service as orders
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database
 from handsel.foundation.jobs import Job
@@ -17,8 +18,8 @@ from handsel.front.worker.handlers import handlers
 from handsel.front.worker.subscriptions import SUBSCRIPTIONS
 from handsel.money.payments.gateway import ProviderUnavailable
 from handsel.money.payments.sandbox import SandboxGateway
-
-PASSWORD = "a long enough password"
+from handsel.people.members.schemas import Kind
+from tests.factories.members import PASSWORD, create_member
 
 
 @dataclass
@@ -93,6 +94,19 @@ class Story:
         if verified:
             await self.verify(member)
         return member
+
+    async def person(self, name: str = "m", *, verified: bool = True) -> Member:
+        """The same person, made by the service: no password is hashed, no code is sent."""
+        kinds: tuple[Kind, ...] = ("phone", "id_document", "bank_account") if verified else ()
+        handle = f"{name}{uuid4().hex[:10]}"
+        made = await create_member(self.database, handle, verified=kinds)
+        return Member(handle, made.public_id, made.token, self.http)
+
+    async def now(self) -> datetime:
+        """The business time."""
+        async with self.database.reading() as conn:
+            moment: datetime = await conn.fetchval("SELECT foundation.handsel_now()")
+        return moment
 
     async def verify(self, member: Member) -> None:
         """To T1 (email, document, bank): what the sandbox verifier calls PASS."""
@@ -172,12 +186,17 @@ class Story:
                 continue
         raise AssertionError(f"{name} was not answered three times")
 
-    async def pass_time(self, by: timedelta) -> None:
-        """Move the clock, then let the worker do what has become due, until nothing is."""
+    async def move_clock(self, by: timedelta) -> None:
+        """Move the clock while the worker sleeps."""
         async with self.database.transaction() as tx:
             await tx.execute("SELECT foundation.advance_clock($1)", by)
+
+    async def pass_time(self, by: timedelta) -> None:
+        """Move the clock, then let the worker do what has become due, until nothing is."""
+        await self.move_clock(by)
         for _ in range(10):
             moved = await sweep_orders(self.database)
+            moved += await self.database.run(orders.remind_due)
             await self.drain()
             if not moved:
                 return

@@ -16,10 +16,14 @@ from uuid import UUID
 import asyncpg
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from handsel_search.ddl import ddl
 from handsel_search.documents import ListingDocument
 from handsel_search.postgres import PostgresEngine
+
+quick = settings(max_examples=50, deadline=None)
+"""For hypothesis: few examples, and no deadline on a busy machine."""
 
 SCHEMA = "search_test"
 EXTENSIONS = ("cube", "earthdistance", "pg_trgm", "btree_gist")

@@ -204,6 +204,11 @@ def text_score(row: Document, body: dict[str, Any]) -> float:
     return found / len(words)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
 class StubMeilisearch:
     """The server; ``url`` to reach it, ``requests`` it saw, and the ways it can misbehave."""
 
@@ -239,8 +244,7 @@ class StubMeilisearch:
 
             do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = do  # noqa: N815
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 

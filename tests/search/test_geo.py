@@ -8,6 +8,7 @@ import pytest
 from geopy.distance import geodesic
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from tests.search.conftest import quick
 
 from handsel_search import geo
 
@@ -16,6 +17,7 @@ latitudes = st.floats(-89.9, 89.9)
 longitudes = st.floats(-180.0, 180.0)
 
 
+@quick
 @given(latitudes, longitudes)
 def test_published_point_is_near_stable_and_idempotent(lat: float, lon: float) -> None:
     published = geo.published_point(lat, lon, SECRET)
@@ -25,8 +27,8 @@ def test_published_point_is_near_stable_and_idempotent(lat: float, lon: float) -
     assert geo.published_point(*published, SECRET) == published
 
 
+@quick
 @given(st.floats(-85, 85), longitudes, st.integers(0, 2**32))
-@settings(max_examples=50)
 def test_every_point_of_a_cell_publishes_the_same_point(lat: float, lon: float, seed: int) -> None:
     centre = geo.published_point(lat, lon, SECRET)
     draw = random.Random(seed)
@@ -69,6 +71,7 @@ def test_no_point_outside_the_earth_is_published() -> None:
     assert geo.published_point(-90.0, 0.0, SECRET)[0] >= -90.0
 
 
+@quick
 @given(latitudes, longitudes, latitudes, longitudes)
 def test_distances_agree_with_geopy(lat: float, lon: float, lat2: float, lon2: float) -> None:
     oracle = geodesic((lat, lon), (lat2, lon2)).m
@@ -79,6 +82,7 @@ def test_distances_agree_with_geopy(lat: float, lon: float, lat2: float, lon2: f
     )
 
 
+@quick
 @given(latitudes, longitudes, st.floats(0, 360), st.floats(1, 5_000_000))
 def test_sphere_and_ellipsoid_stay_within_the_proven_ratio(
     lat: float, lon: float, bearing: float, metres: float
@@ -91,7 +95,7 @@ def test_sphere_and_ellipsoid_stay_within_the_proven_ratio(
 
 
 @given(st.floats(-90, 90), longitudes, st.floats(0, 360), st.floats(100, 200_000))
-@settings(max_examples=300)
+@settings(max_examples=200, deadline=None)
 def test_nothing_within_the_radius_is_outside_the_box(
     lat: float, lon: float, bearing: float, radius: float
 ) -> None:
@@ -106,6 +110,7 @@ def test_nothing_within_the_radius_is_outside_the_box(
         assert goal_lon >= box.west or goal_lon <= box.east
 
 
+@quick
 @given(st.floats(-60, 60), st.floats(-170, 170), st.floats(100, 200_000))
 def test_the_box_is_not_larger_than_needed(lat: float, lon: float, radius: float) -> None:
     box = geo.bounding_box(lat, lon, radius)
@@ -115,6 +120,7 @@ def test_the_box_is_not_larger_than_needed(lat: float, lon: float, radius: float
     assert geodesic((lat, box.east), (lat, lon)).m <= radius * 1.1
 
 
+@quick
 @given(st.floats(1, 20_000_000))
 def test_chord_is_that_of_the_arc(radius: float) -> None:
     chord = geo.chord_length(radius)

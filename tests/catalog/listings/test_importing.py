@@ -7,13 +7,13 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from tests.conftest import real_data
 
 from handsel.catalog.listings.imported_storefronts import handle_of
 from handsel.catalog.listings.importing import ImportReport, import_listings
 from handsel.foundation.core.errors import UserError
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database
-from tests.conftest import real_data
 
 HEADING = (
     "listing,title,neighbourhood,latitude,longitude,property_type,room_type,price_per_night,"

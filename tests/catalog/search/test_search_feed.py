@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx
 import pytest
+from tests.factories import listings
 
 from handsel.catalog.listings import service
 from handsel.catalog.listings.schemas import ListingPatch, Point, Price
@@ -15,7 +16,6 @@ from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database
 from handsel.foundation.http.principal import Principal
 from handsel.front.api.app import create_app
-from tests.factories import listings
 
 LAT, LON = listings.OLD_TOWN
 HERE = {"lat": LAT, "lon": LON, "radius_m": 2000}
@@ -111,6 +111,22 @@ async def test_an_answer_shows_the_row_and_not_the_index(
     assert everything["hits"][0]["title"] == "Maths master"
     assert everything["hits"][0]["price"]["amount_minor"] == 9000
     assert found(below) == []
+
+
+@pytest.mark.parametrize("state", ["locked", "quiet", "friends_only"])
+async def test_a_seller_who_is_not_open_is_not_found(
+    api: httpx.AsyncClient,
+    database: Database,
+    ann: Principal,
+    owner: asyncpg.Connection,
+    state: str,
+) -> None:
+    key = await publish(database, ann)
+    assert found(await search(api, q="maths", **HERE)) == [key]
+
+    await owner.execute("UPDATE people.members SET state = $1 WHERE id = $2", state, ann.member_id)
+
+    assert found(await search(api, q="maths", **HERE)) == []
 
 
 async def test_a_moved_listing_is_measured_from_where_it_is_now(

@@ -331,7 +331,8 @@ async def test_a_worker_outlives_a_killed_and_restarted_database() -> None:
             server.start()
             block.set()
             await enqueue(server, "work")
-            await until(lambda: has_effects(server, 3))
+            # Well before the poll of an idle worker, 7.5 s: it saw the connection end.
+            await until(lambda: has_effects(server, 3), within_s=6)
             await until(lambda: is_idle(server))
         assert 1 <= worker.counters.outages <= 6
         assert worker.counters.connected == 2

@@ -181,8 +181,11 @@ async def test_refreshing_at_once_gives_ordered_snapshots(database: Database) ->
     member = await create_member(database)
     others = [await create_member(database) for _ in range(4)]
 
+    together = asyncio.Barrier(4)
+
     async def deal(number: int) -> None:
         async def use_case(tx: Tx) -> None:
+            await together.wait()
             service.record(tx, good_deals(tx, member, [others[number]]))
             await service.refresh(tx, member.id)
 

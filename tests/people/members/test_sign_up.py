@@ -8,12 +8,12 @@ from uuid import UUID
 
 import httpx
 import pytest
-from tests.factories.app import create_app
 from tests.factories.members import calling, create_member
 
 from handsel.foundation.core.ids import decode
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database
+from handsel.front.api.app import create_app
 from handsel.people.members.errors import HandleTaken
 from handsel.people.members.schemas import Device, MemberCreate
 from handsel.people.members.service import authenticate, sign_up

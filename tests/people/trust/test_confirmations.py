@@ -130,3 +130,19 @@ async def test_token_is_stored_hashed(tx: Tx) -> None:
 
     assert stored is not None
     assert token not in stored["row"]
+
+
+async def test_only_unused_confirmations_are_forgotten_after_a_day(tx: Tx) -> None:
+    buyer, seller = await pair(tx)
+    used, asked = await confirmed(tx, buyer, seller)
+    await service.consume_confirmation(tx, used, asked)
+    unused, _ = await confirmed(tx, buyer, seller)
+
+    assert await service.prune(tx.conn) == 0
+    await tx.execute("SELECT foundation.advance_clock('25 hours')")
+    assert await service.prune(tx.conn) == 1
+
+    with pytest.raises(ConfirmationUsed):
+        await service.consume_confirmation(tx, used, asked)
+    with pytest.raises(ConfirmationRequired):
+        await service.consume_confirmation(tx, unused, asked)

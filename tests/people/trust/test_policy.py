@@ -171,7 +171,7 @@ def test_limits_are_told_in_the_currency_of_the_payment() -> None:
 
 
 def test_unknown_currency_is_refused() -> None:
-    decision = decide(POLICY, payment(100, "KWD"), standing(party()))
+    decision = decide(POLICY, payment(100, "XAU"), standing(party()))
 
     assert [reason.code for reason in decision.reasons] == ["currency_not_supported"]
     assert decision.path[0].code == "use_other_currency"

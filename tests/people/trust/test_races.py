@@ -58,9 +58,13 @@ async def test_one_confirmation_used_ten_times_at_once(database: Database) -> No
     )
     token = (await database.run(lambda tx: confirmations.issue(tx, buyer.id, data))).token
 
+    together = asyncio.Barrier(10)
+
     async def use() -> bool:
         try:
-            await database.run(lambda tx: service.consume_confirmation(tx, token, asked))
+            async with database.transaction() as tx:
+                await together.wait()
+                await service.consume_confirmation(tx, token, asked)
         except ConfirmationUsed:
             return False
         return True
@@ -73,16 +77,22 @@ async def test_one_confirmation_used_ten_times_at_once(database: Database) -> No
 async def test_one_settled_order_and_one_pair_noted_at_once(database: Database) -> None:
     ann = await create_member(database)
     ben = await create_member(database)
+    cat = await create_member(database)
     order = uuid4()
+    for seller in (ann, ben):  # so that both have a standing, and nothing but its lock helps
+        async with database.transaction() as tx:
+            await service.note_settled(tx, uuid4(), cat.id, seller.id, True, tx.now)
     deals = [(order, ann, ben)] * 6
     for _ in range(3):
         deals += [(uuid4(), ann, ben), (uuid4(), ben, ann)]
 
+    together = asyncio.Barrier(len(deals))
+
     async def note(number: int) -> None:
         order_id, buyer, seller = deals[number]
-        await database.run(
-            lambda tx: service.note_settled(tx, order_id, buyer.id, seller.id, True, tx.now)
-        )
+        async with database.transaction() as tx:
+            await together.wait()
+            await service.note_settled(tx, order_id, buyer.id, seller.id, True, tx.now)
 
     await asyncio.gather(*(note(number) for number in range(len(deals))))
 
@@ -92,4 +102,4 @@ async def test_one_settled_order_and_one_pair_noted_at_once(database: Database) 
             " WHERE member_id = ANY ($1)",
             [ann.id, ben.id],
         )
-    assert [tuple(row) for row in rows] == [(7, 1, 1), (7, 1, 1)]
+    assert [tuple(row) for row in rows] == [(8, 2, 2), (8, 2, 2)]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from handsel.foundation.db.uow import Tx
 from handsel.people import trust
 from handsel.people.trust.table import PolicyFile, PolicyInvalid, Tier, parse
 
@@ -75,9 +76,15 @@ def test_conversion_is_rounded_against_the_payer_and_back_within_the_limit() -> 
 
     assert table.in_reference(1, "HUF") == 1
     assert table.in_reference(100, "GBP") == 115
-    assert table.in_reference(1, "KWD") is None
+    assert table.in_reference(1, "XAU") is None
     for currency in table.rates:
         for limit in (1, 6_000, 15_001, 8_000_000):
             most = table.in_currency(limit, currency)
             assert (table.in_reference(most, currency) or 0) <= limit
             assert (table.in_reference(most + 1, currency) or 0) > limit
+
+
+async def test_every_unit_of_the_ledger_has_a_rate(tx: Tx) -> None:
+    units = {row["code"] for row in await tx.fetch("SELECT code FROM money.units")}
+
+    assert units - set(parse(TEXT.encode()).rates) == set()

@@ -7,6 +7,7 @@ import of the same file changes nothing, a changed row updates its listing. Ever
 documents too, is one transaction: a crash leaves nothing half done.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -32,6 +33,8 @@ from handsel_search.postgres import PostgresEngine
 _BATCH = 2000
 _LOCK = 73
 Progress = Callable[[int], None]
+#: A row and the hash of what it says.
+Checked = tuple[MappedRow, bytes]
 
 
 class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,11 +104,12 @@ class _Import:
         key = f"import {self._mapping.name}"
         await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", key, _LOCK)
         self._shops = await shops.load(tx, self._mapping.name)
-        while batch := list(islice(rows, _BATCH)):
-            good = [row for row in map(self._checked, batch) if row is not None]
-            self._counts["read"] += len(batch)
-            if not (self._strict and self._skipped):
-                await self._store(tx, good)
+        batch = self._read(rows)
+        while batch is not None:
+            # The next rows are read and checked while the database stores these.
+            reading = asyncio.to_thread(self._read, rows)
+            hopeless = self._strict and self._skipped
+            _, batch = await asyncio.gather(self._store(tx, [] if hopeless else batch), reading)
             progress(self._counts["read"])
         if self._strict and self._skipped:
             raise _Refused
@@ -120,6 +124,13 @@ class _Import:
         """What is told after a strict import was rolled back."""
         return ImportReport(read=self._counts["read"], skipped=self._skipped)
 
+    def _read(self, rows: Iterator[MappedRow | BadRow]) -> list[Checked] | None:
+        """The good rows among the next ones; None at the end of the file."""
+        taken = list(islice(rows, _BATCH))
+        self._counts["read"] += len(taken)
+        good = [row for row in map(self._checked, taken) if row is not None]
+        return [(row, _fingerprint(row)) for row in good] if taken else None
+
     def _checked(self, row: MappedRow | BadRow) -> MappedRow | None:
         """A row that may be public by the same rules as everybody's; else it joins the skipped."""
         if isinstance(row, BadRow):
@@ -133,9 +144,9 @@ class _Import:
             return None
         return row
 
-    async def _store(self, tx: Tx, rows: Sequence[MappedRow]) -> None:
-        known = await self._known(tx, [row.row_id for row in rows])
-        found = [(row, _fingerprint(row), known.get(row.row_id)) for row in rows]
+    async def _store(self, tx: Tx, rows: Sequence[Checked]) -> None:
+        known = await self._known(tx, [row.row_id for row, _ in rows])
+        found = [(row, sha, known.get(row.row_id)) for row, sha in rows]
         fresh = [(row, sha) for row, sha, old in found if old is None]
         changed = [(row, sha, old[0]) for row, sha, old in found if old and old[1] != sha]
         self._counts["imported"] += len(fresh)
@@ -143,7 +154,7 @@ class _Import:
         self._counts["unchanged"] += len(rows) - len(fresh) - len(changed)
         if not fresh and not changed:
             return
-        keys = {row.storefront for row in rows} - self._shops.keys()
+        keys = {row.storefront for row, _ in rows} - self._shops.keys()
         if keys:
             self._shops |= await shops.make(tx, self._mapping.name, keys)
         ids = await tx.fetch("SELECT uuidv7() AS id FROM generate_series(1, $1)", len(fresh))

@@ -11,10 +11,12 @@ from handsel.catalog.listings.schemas import ListingCard, Point
 from handsel.catalog.search.schemas import SearchHit, Why
 from handsel.foundation.core.ids import encode
 from handsel.foundation.core.money import Money
+from handsel.people.members import service as members
 from handsel_search.engine import Candidate
 from handsel_search.geo import distance_m
 from handsel_search.query import SearchQuery
 
+_VISIBLE = ("open", "travel")
 Placed = tuple[Candidate, list[Why]]
 
 
@@ -29,6 +31,7 @@ async def read_hits(
     as_of: datetime = await conn.fetchval("SELECT foundation.handsel_now()")
     ids = [UUID(candidate.id) for candidate, _ in placed]
     cards = {card.id: card for card in await listings.by_ids(conn, ids)} if ids else {}
+    cards = await _of_open_sellers(conn, cards)
     hits: list[SearchHit] = []
     for key, (_, why) in zip(ids, placed, strict=True):
         card = cards.get(key)
@@ -40,6 +43,15 @@ async def read_hits(
         if metres is not None or query.point is None or "remote" in card.fulfilment:
             hits.append(_hit(card, metres, why))
     return hits, as_of
+
+
+async def _of_open_sellers(
+    conn: asyncpg.Connection, cards: dict[UUID, ListingCard]
+) -> dict[UUID, ListingCard]:
+    """Without those whose account is locked, quiet or for friends only."""
+    sellers = await members.by_ids(conn, {card.seller_id for card in cards.values()})
+    visible = {key for key, seller in sellers.items() if seller.state in _VISIBLE}
+    return {key: card for key, card in cards.items() if card.seller_id in visible}
 
 
 def _covers(card: ListingCard, point: tuple[float, float]) -> bool:

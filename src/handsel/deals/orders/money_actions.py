@@ -82,15 +82,19 @@ def _refund(tx: Tx, order: Order, *, expired: bool) -> list[MoneyLine]:
 
 
 def _split(tx: Tx, order: Order, weights: tuple[int, int]) -> list[MoneyLine]:
-    """Share the hold between customer and provider; the part of the provider settles at once."""
+    """Share the hold between customer and provider; the part of the provider settles at once.
+
+    The payer's exposure is settled, not released: money that reached the provider counts against
+    the limits, or a pair could move any sum by cancelling late, again and again.
+    """
     back, kept = allocate(order.amount, weights)
     if kept == 0:
         return refund(tx, order)
-    fee = fees.on_part(order.terms.fee, kept, order.amount, fees.current())
+    fee = fees.on_part(order.terms.fee, kept, order.amount)
     escrow.split(tx, order.id, order.customer_id, order.provider_id, kept, back, order.unit, fee)
     order.net_minor = kept - fee.amount_minor
     escrow.settle(tx, order.id, order.provider_id, order.net_minor, order.unit)
-    trust.release(tx, order.id)
+    trust.settle(tx, order.id, order.customer_id, order.provider_id)
     return _paid(order, fee, kept, back)
 
 

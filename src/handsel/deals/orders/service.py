@@ -206,7 +206,7 @@ def _apply(
         dues,
         reminders,
     )
-    tx.emit(f"order.{order.state}", order.id, _event(order, chosen.name, role))
+    tx.emit(f"order.{order.state}", order.id, _event(order, chosen.name, role, lines))
 
 
 def _write_open(tx: Tx, order: Order, process: Process) -> None:
@@ -255,7 +255,9 @@ def _timer_columns(
     return [t.transition for t in timers], [t.due_at for t in timers], reminders
 
 
-def _event(order: Order, transition_name: str, role: str) -> dict[str, object]:
+def _event(
+    order: Order, transition_name: str, role: str, lines: Sequence[MoneyLine] = ()
+) -> dict[str, object]:
     """What the house is told of a move. Ids are plain: events never leave the house."""
     deadlines = _timers(order, processes()[order.process, order.process_version])
     return {
@@ -271,6 +273,7 @@ def _event(order: Order, transition_name: str, role: str) -> dict[str, object]:
         "deadline": deadlines[0].due_at if deadlines else None,
         "amount_minor": order.amount,
         "net_minor": order.net_minor,
+        "refunded_minor": sum(line.amount_minor for line in lines if line.to == "customer"),
         "currency": order.unit,
     }
 

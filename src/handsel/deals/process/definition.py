@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
+from string import Formatter
 from typing import Literal
 
 import msgspec
@@ -14,6 +15,8 @@ _DURATION = re.compile(
     r"P(?:(?P<days>\d+)D)?(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?"
 )
 _MOMENT = re.compile(r"(entered|due) ([+-]) (P[0-9DTHMS]+|[a-z_]+)")
+
+_PROMISE = {"customer", "provider", "amount", "by"}
 
 
 class ProcessInvalid(Exception):
@@ -122,6 +125,8 @@ def _check_names(process: Process, guards: set[str], actions: set[str]) -> list[
         f"transition {n} is named twice" for n in sorted({n for n in names if names.count(n) > 1})
     ]
     for t in process.transitions:
+        if not t.source:
+            faults.append(f"{t.name}: starts from no state")
         faults += [
             f"{t.name}: unknown state {s}" for s in [*t.source, t.to] if s not in process.states
         ]
@@ -133,7 +138,18 @@ def _check_names(process: Process, guards: set[str], actions: set[str]) -> list[
         ]
     if process.initial not in process.states:
         faults.append(f"unknown initial state {process.initial}")
+    for name, state in process.states.items():
+        faults += _check_promise(name, state.promise)
     return faults
+
+
+def _check_promise(name: str, promise: str) -> list[str]:
+    """A promise that cannot be filled in would fail only when somebody reads the order."""
+    try:
+        used = {field for _, field, _, _ in Formatter().parse(promise) if field is not None}
+    except ValueError as error:
+        return [f"state {name}: the promise is no template: {error}"]
+    return [f"state {name}: unknown name {{{n}}} in the promise" for n in sorted(used - _PROMISE)]
 
 
 def reachable(process: Process, start: str) -> set[str]:
@@ -171,7 +187,9 @@ def _check_money(process: Process) -> list[str]:
             faults.append(f"{t.name}: a money action names its inverse or is final, and not both")
         before = {process.states[s].funded for s in t.source if s in process.states}
         after = process.states[t.to].funded if t.to in process.states else False
-        if (after not in before or len(before) > 1) and before and not t.money:
+        if len(before) > 1:
+            faults.append(f"{t.name}: starts from states with and without money")
+        if before and before != {after} and not t.money:
             faults.append(f"{t.name}: money is held before or after, but nothing moves it")
     return faults
 

@@ -26,6 +26,7 @@ from handsel.foundation.jobs.retry import RetryPolicy, jittered
 log = structlog.get_logger(__name__)
 
 _CANCEL_GRACE_S = 2.0
+_LOOK_S = 0.25
 _BACKOFF_FIRST_S = 0.1
 _BACKOFF_CAP_S = 5.0
 
@@ -140,8 +141,6 @@ class Worker:
             conn.terminate()
 
     async def _work(self, conn: asyncpg.Connection) -> None:
-        lost = asyncio.Event()
-        conn.add_termination_listener(lambda _: lost.set())
         manager = self._manager(conn)
         run = asyncio.create_task(
             manager.run(
@@ -154,7 +153,7 @@ class Worker:
                 log_aggregation_interval=timedelta(0),
             )
         )
-        waits = {asyncio.create_task(event.wait()) for event in (lost, self._stop)}
+        waits = {asyncio.create_task(_closed(conn)), asyncio.create_task(self._stop.wait())}
         try:
             await asyncio.wait({run, *waits}, return_when=asyncio.FIRST_COMPLETED)
             manager.shutdown.set()
@@ -166,7 +165,7 @@ class Worker:
             self._orphans.append(manager.queue_manager_id)
         if run.done() and not run.cancelled():
             run.result()
-        if lost.is_set() and not self._stop.is_set():
+        if conn.is_closed() and not self._stop.is_set():
             raise ConnectionResetError("the worker's connection ended")
 
     def _manager(self, conn: asyncpg.Connection) -> QueueManager:
@@ -199,6 +198,14 @@ def _job(row: models.Job) -> Job:
         event_id=UUID(str(event_id)) if event_id else None,
         attempt=row.attempts + 1,
     )
+
+
+async def _closed(conn: asyncpg.Connection) -> None:
+    """Wait for the connection's end. asyncpg's termination listener is not always called when the
+    server says goodbye (FATAL) to an idle connection: without this look the loss would show only at
+    the next poll."""
+    while not conn.is_closed():  # noqa: ASYNC110 - there is no event to wait for, see above
+        await asyncio.sleep(_LOOK_S)
 
 
 async def _end(tasks: set[asyncio.Task[None]], within_s: float) -> None:

@@ -27,7 +27,7 @@ _DOCS: Final = """\
 <title>handsel API</title>
 <link rel="icon" href="/static/icon.svg">
 <body>
-<noscript>This page needs JavaScript; the same document is <a href="/openapi.json">here</a>.</noscript>
+<noscript>This page needs JavaScript; here is <a href="/openapi.json">the document</a>.</noscript>
 <div id="reference"></div>
 <script src="/static/scalar.js"></script>
 <script src="/static/docs.js"></script>

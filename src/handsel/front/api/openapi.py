@@ -109,7 +109,7 @@ def _operations(app: Litestar) -> Iterator[tuple[HTTPRoute, str, str, HTTPRouteH
 
 
 def _security(handler: HTTPRouteHandler) -> list[dict[str, list[str]]]:
-    """From the dependencies: ``principal`` needs a token, ``visitor`` takes one, else it is open."""
+    """By dependencies: ``principal`` needs a token, ``visitor`` takes one, else it is open."""
     asked = _asked_for(handler)
     if "principal" in asked:
         return [{_BEARER: []}]

@@ -183,7 +183,7 @@ def listings(
     """Load real listings by a declarative mapping; a second import changes nothing."""
     from handsel.front.cli.imports import import_file
 
-    import_file(load(), file, mapping, strict=strict)
+    sys.exit(import_file(load(), file, mapping, strict=strict))
 
 
 @ml.command()

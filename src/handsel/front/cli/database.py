@@ -23,12 +23,28 @@ def open_database(
     inside a running event loop.
     """
     url = given_url(settings) or start_embedded(settings, lifetime)
-    if not migrated:
+    if not migrated and not asyncio.run(_is_migrated(url)):
         from handsel.migrations.run import migrate
 
         with step("Bringing the schema up to date"):
             migrate(url)
     return url
+
+
+async def _is_migrated(url: str) -> bool:
+    """Whether there is nothing to do. Any trouble is left to the migration, which names it."""
+    import asyncpg
+
+    from handsel.front import revision
+
+    try:
+        conn = await asyncpg.connect(url)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError):
+        return False
+    try:
+        return await revision.applied(conn) >= revision.needed()
+    finally:
+        await conn.close()
 
 
 def given_url(settings: Settings) -> str | None:

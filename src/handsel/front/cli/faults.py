@@ -37,7 +37,7 @@ def _of_database(error: BaseException) -> str | None:
     if state == _OUT_OF_SPACE:
         return "The database's disk is full; free some space and start again."
     away = (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
-    if isinstance(original, away + (asyncpg.AdminShutdownError,)):
+    if isinstance(original, (*away, asyncpg.AdminShutdownError)):
         return f"The database cannot be reached: {original}."
     if isinstance(original, asyncpg.InsufficientPrivilegeError):
         return f"The database login lacks a right: {original}."

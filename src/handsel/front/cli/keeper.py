@@ -54,7 +54,7 @@ class DatabaseKeeper:
 
     def _start(self) -> None:
         try:
-            embedded.start(self._home, lifetime="tied", progress=self._say)
+            embedded.start(self._home, lifetime="tied")
         except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to
             self._say(f"The database does not start: {sentence(error) or repr(error)}")
             return

@@ -27,7 +27,7 @@ class Tended(Protocol):
         """Look, and do what is needed. Quick."""
 
 
-class Hurry(Exception):  # noqa: N818 - it states a wish
+class Hurry(Exception):
     """A second Ctrl-C: whatever is being waited for, do not."""
 
 

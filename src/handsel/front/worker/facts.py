@@ -13,22 +13,25 @@ from handsel.people.credit.schemas import Fact
 from handsel_ml.contract import FactKind, Role, Verification
 
 _K = FactKind
-#: (state, transition or None for any) -> (fact about the customer, fact about the provider)
+#: (state, transition or None for any) -> (fact about the customer, fact about the provider).
+#: An order counts from its acceptance, not from its funding: one that is declined, revoked or left
+#: unanswered says nothing of its buyer. Whatever ends an accepted order is told of both, so that an
+#: exposure that began with a fact ends with one; where nobody is to blame it is the other's doing.
 _ORDER: dict[tuple[str, str | None], tuple[FactKind | None, FactKind | None]] = {
-    ("funded", None): (_K.ORDER_FUNDED, _K.ORDER_FUNDED),
+    ("accepted", None): (_K.ORDER_FUNDED, _K.ORDER_FUNDED),
     ("declined", None): (None, _K.ORDER_DECLINED),
     ("expired", None): (None, _K.ORDER_EXPIRED_UNANSWERED),
     ("cancelled", "cancel"): (_K.ORDER_CANCELLED_BY_SELF, _K.ORDER_CANCELLED_BY_OTHER),
     ("cancelled", "withdraw"): (_K.ORDER_CANCELLED_BY_OTHER, _K.ORDER_CANCELLED_BY_SELF),
-    ("cancelled", "auto_cancel"): (None, _K.NO_SHOW),
+    ("cancelled", "auto_cancel"): (_K.ORDER_CANCELLED_BY_OTHER, _K.NO_SHOW),
     ("completed", "auto_approve"): (_K.AUTO_APPROVED, _K.AUTO_APPROVED),
-    ("refunded", None): (None, _K.ORDER_REFUNDED),
+    ("refunded", None): (_K.ORDER_CANCELLED_BY_OTHER, _K.ORDER_CANCELLED_BY_SELF),
+    ("shared", None): (_K.ORDER_CANCELLED_BY_OTHER, _K.ORDER_CANCELLED_BY_OTHER),
     ("settled", None): (_K.ORDER_SETTLED, _K.ORDER_SETTLED),
 }
 _WITH_MONEY = {
     _K.ORDER_FUNDED,
     _K.ORDER_SETTLED,
-    _K.ORDER_REFUNDED,
     _K.ORDER_CANCELLED_BY_SELF,
     _K.ORDER_CANCELLED_BY_OTHER,
     _K.NO_SHOW,

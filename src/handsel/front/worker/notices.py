@@ -44,6 +44,8 @@ async def of_order(tx: Tx, event: Event) -> None:
     params = await _params(tx, body)
     ref = encode("ord", UUID(body["order_id"]))
     for role in roles:
+        if role == body["by"]:
+            continue
         member = UUID(body[f"{role}_id"])
         await notices.deliver(tx, member, kind, ref, params, dedupe_key=str(event.id))
 
@@ -90,8 +92,9 @@ async def _params(tx: Tx, body: dict[str, Any]) -> dict[str, str]:
         "provider": people[provider].handle,
         "system": "handsel",
     }
-    settled = body["net_minor"] is not None and body["transition"] == "settle"
-    amount = body["net_minor"] if settled else body["amount_minor"]
+    # What a text calls the amount: what came to the seller, what went back, else the price.
+    moved = {"settled": "net_minor", "cancelled": "refunded_minor"}.get(body["state"])
+    amount = body[moved or "amount_minor"]
     return {
         "title": body["title"],
         "buyer": names["customer"],

@@ -27,7 +27,7 @@ INSERT INTO foundation.clock DEFAULT VALUES;
 GRANT SELECT ON foundation.clock TO handsel_app;
 
 CREATE FUNCTION foundation.handsel_now() RETURNS timestamptz
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = foundation, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN now() + (SELECT ahead FROM foundation.clock);
 END $$;

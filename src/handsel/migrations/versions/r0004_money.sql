@@ -44,7 +44,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 
 CREATE TABLE money.accounts (
-    id uuid PRIMARY KEY,
+    -- Generated, not checked: a CHECK would compute it again at every change of the balance.
+    id uuid GENERATED ALWAYS AS (money.account_id(kind, owner_id, unit)) STORED PRIMARY KEY,
     kind text NOT NULL REFERENCES money.account_kinds,
     owner_id uuid NOT NULL, -- the nil UUID is the house
     unit text NOT NULL REFERENCES money.units,
@@ -52,7 +53,6 @@ CREATE TABLE money.accounts (
     min_balance bigint,
     folded boolean NOT NULL,
     state text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'frozen', 'closed')),
-    CONSTRAINT accounts_id_follows CHECK (id = money.account_id(kind, owner_id, unit)),
     CONSTRAINT accounts_not_overdrawn CHECK (min_balance IS NULL OR balance >= min_balance),
     CONSTRAINT accounts_folded_has_no_balance CHECK (NOT folded OR balance = 0),
     CONSTRAINT accounts_closed_is_empty CHECK (state <> 'closed' OR balance = 0),
@@ -97,7 +97,7 @@ CREATE TABLE money.transfers (
     code text NOT NULL, -- why
     reference_id uuid NOT NULL, -- what for: an order, a top-up, a withdrawal
     hold_id uuid REFERENCES money.holds,
-    reversal_of uuid UNIQUE REFERENCES money.transfers,
+    reversal_of uuid REFERENCES money.transfers,
     -- The balance that each side had afterwards (NULL on folded accounts): the statement's column.
     debit_balance bigint,
     credit_balance bigint,
@@ -109,55 +109,54 @@ CREATE TABLE money.transfers (
 );
 CREATE INDEX transfers_by_debit ON money.transfers (debit_account, id);
 CREATE INDEX transfers_by_credit ON money.transfers (credit_account, id);
+-- Partial, since nearly every transfer reverses nothing.
+CREATE UNIQUE INDEX transfers_reversed_once ON money.transfers (reversal_of)
+    WHERE reversal_of IS NOT NULL;
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON money.transfers
     FOR EACH STATEMENT EXECUTE FUNCTION foundation.refuse_change();
 
 CREATE FUNCTION money.open_accounts(p_kinds text[], p_owners uuid[], p_units text[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
 BEGIN
-    INSERT INTO money.accounts (id, kind, owner_id, unit, min_balance, folded)
-    SELECT money.account_id(k.kind, a.owner, a.unit), k.kind, a.owner, a.unit, k.min_balance, k.folded
+    INSERT INTO money.accounts (kind, owner_id, unit, min_balance, folded)
+    SELECT k.kind, a.owner, a.unit, k.min_balance, k.folded
       FROM unnest(p_kinds, p_owners, p_units) AS a (kind, owner, unit)
       JOIN money.account_kinds k ON k.kind = a.kind
     ON CONFLICT (id) DO NOTHING;
 END $$;
 
--- Change one account's balance under its row lock; returns the new balance, NULL when it is folded.
-CREATE FUNCTION money.apply(p_account uuid, p_unit text, p_delta bigint) RETURNS bigint
+-- Why an account's balance was not changed. NULL balances are right for folded accounts only.
+CREATE FUNCTION money.explain_refusal(p_account uuid, p_unit text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    after bigint;
-    found_account money.accounts;
+    account money.accounts;
 BEGIN
-    UPDATE money.accounts SET balance = balance + p_delta
-     WHERE id = p_account AND unit = p_unit AND state = 'open' AND NOT folded
-    RETURNING balance INTO after;
-    IF FOUND THEN
-        RETURN after;
-    END IF;
-    SELECT * INTO found_account FROM money.accounts WHERE id = p_account;
+    SELECT * INTO account FROM money.accounts WHERE id = p_account;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'unknown_account' USING ERRCODE = 'HS001', DETAIL = 'there is no such account';
-    ELSIF found_account.unit <> p_unit THEN
+    ELSIF account.unit <> p_unit THEN
         RAISE EXCEPTION 'unit_mismatch' USING ERRCODE = 'HS001',
-            DETAIL = format('the account is in %s, the transfer in %s', found_account.unit, p_unit);
-    ELSIF found_account.state <> 'open' THEN
+            DETAIL = format('the account is in %s, the transfer in %s', account.unit, p_unit);
+    ELSIF account.state <> 'open' THEN
         RAISE EXCEPTION 'account_not_open' USING ERRCODE = 'HS001',
-            DETAIL = format('the account is %s', found_account.state);
+            DETAIL = format('the account is %s', account.state);
     END IF;
-    RETURN NULL;
 END $$;
 
 -- The one posting function. Linked transfers: all or none, in the order given. Rows are locked in
--- ascending order of account id, whatever the order of the transfers.
+-- ascending order of account id, whatever the order of the transfers; one transfer alone needs no
+-- locking statement, since its two updates come in that order.
 CREATE FUNCTION money.post(
     p_debits uuid[], p_credits uuid[], p_amounts bigint[], p_units text[], p_codes text[],
     p_reference uuid, p_hold uuid DEFAULT NULL, p_reversal_of uuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
 DECLARE
     at timestamptz := foundation.handsel_now();
-    debit_after bigint;
-    credit_after bigint;
+    sides uuid[];
+    deltas bigint[];
+    balances bigint[];
+    side int;
+    after bigint;
 BEGIN
     IF cardinality(p_debits) > 1 THEN
         PERFORM FROM money.accounts
@@ -167,17 +166,23 @@ BEGIN
         IF p_amounts[i] NOT BETWEEN 1 AND 1000000000000000 THEN
             RAISE EXCEPTION 'invalid_amount' USING ERRCODE = 'HS001';
         END IF;
-        IF p_debits[i] < p_credits[i] THEN
-            debit_after := money.apply(p_debits[i], p_units[i], -p_amounts[i]);
-            credit_after := money.apply(p_credits[i], p_units[i], p_amounts[i]);
-        ELSE
-            credit_after := money.apply(p_credits[i], p_units[i], p_amounts[i]);
-            debit_after := money.apply(p_debits[i], p_units[i], -p_amounts[i]);
-        END IF;
+        sides := ARRAY[p_debits[i], p_credits[i]];
+        deltas := ARRAY[-p_amounts[i], p_amounts[i]];
+        balances := ARRAY[NULL, NULL];
+        FOREACH side IN ARRAY CASE WHEN sides[1] < sides[2] THEN '{1,2}'::int[] ELSE '{2,1}' END LOOP
+            UPDATE money.accounts SET balance = balance + deltas[side]
+             WHERE id = sides[side] AND unit = p_units[i] AND state = 'open' AND NOT folded
+            RETURNING balance INTO after;
+            IF FOUND THEN
+                balances[side] := after;
+            ELSE
+                PERFORM money.explain_refusal(sides[side], p_units[i]);
+            END IF;
+        END LOOP;
         INSERT INTO money.transfers (unit, debit_account, credit_account, amount, code, reference_id,
             hold_id, reversal_of, debit_balance, credit_balance, booked_at, value_date)
-        VALUES (p_units[i], p_debits[i], p_credits[i], p_amounts[i], p_codes[i], p_reference,
-            p_hold, p_reversal_of, debit_after, credit_after, at, (at AT TIME ZONE 'UTC')::date);
+        VALUES (p_units[i], sides[1], sides[2], p_amounts[i], p_codes[i], p_reference,
+            p_hold, p_reversal_of, balances[1], balances[2], at, (at AT TIME ZONE 'UTC')::date);
     END LOOP;
 END $$;
 
@@ -245,9 +250,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = money, pg_temp AS $$
 $$;
 
 -- The house's own accounts, one of each kind in every unit.
-INSERT INTO money.accounts (id, kind, owner_id, unit, min_balance, folded)
-SELECT money.account_id(k.kind, '00000000-0000-0000-0000-000000000000', u.code), k.kind,
-       '00000000-0000-0000-0000-000000000000', u.code, k.min_balance, k.folded
+INSERT INTO money.accounts (kind, owner_id, unit, min_balance, folded)
+SELECT k.kind, '00000000-0000-0000-0000-000000000000', u.code, k.min_balance, k.folded
   FROM money.account_kinds k CROSS JOIN money.units u WHERE k.owner = 'house';
 
 GRANT SELECT ON ALL TABLES IN SCHEMA money TO handsel_app;

@@ -203,7 +203,7 @@ CREATE TABLE people.confirmations (
     CONSTRAINT confirmations_not_self CHECK (payer_id <> payee_id),
     CHECK (num_nonnulls(used_at, used_for) IN (0, 2))
 );
-CREATE INDEX confirmations_by_age ON people.confirmations (expires_at);
+CREATE INDEX confirmations_unused ON people.confirmations (expires_at) WHERE used_at IS NULL;
 
 -- Everything about one member that a tier is decided from.
 CREATE FUNCTION people.standing_of(p_member uuid) RETURNS jsonb
@@ -390,6 +390,19 @@ BEGIN
     RETURN '{}';
 END $$;
 
+CREATE FUNCTION people.prune_confirmations(p_limit int) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = people, pg_temp AS $$
+DECLARE
+    pruned int;
+BEGIN
+    DELETE FROM people.confirmations WHERE id IN (
+        SELECT c.id FROM people.confirmations c
+         WHERE c.used_at IS NULL AND c.expires_at < foundation.handsel_now() - interval '1 day'
+         LIMIT p_limit FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS pruned = ROW_COUNT;
+    RETURN pruned;
+END $$;
+
 -- The public side of members: nothing about money limits or the financial score.
 CREATE FUNCTION people.public_standings(p_members uuid[]) RETURNS TABLE (
     member_id uuid, verified text[], joined_at timestamptz, settled_orders int, sold_orders int,
@@ -416,7 +429,8 @@ BEGIN
             'lock_credit', 'record_facts', 'open_assessment', 'record_score', 'current_scores',
             'standing_of', 'used_exposure', 'view_standing', 'lock_standing', 'load_standing',
             'record_decision', 'reserve_exposure', 'resolve_exposure', 'note_settled',
-            'issue_confirmation', 'consume_confirmation', 'public_standings')
+            'issue_confirmation', 'consume_confirmation', 'prune_confirmations',
+            'public_standings')
     LOOP
         EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', function);
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO handsel_app', function);

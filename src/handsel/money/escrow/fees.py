@@ -3,6 +3,7 @@
 import tomllib
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -10,21 +11,26 @@ from handsel.foundation.core.money import share_bps
 from handsel.foundation.core.schema import View
 
 
+#: A share above the whole would make a seller owe money for a sale.
+Bps = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
 class FundShare(View):
     """What part of a fee feeds the protection fund, in ten-thousandths."""
 
-    protection_fund_bps: int
+    protection_fund_bps: Bps
 
 
 class FeeTable(View):
     """The published fee table: rates in ten-thousandths of the price, caps in minor units."""
 
     version: str
-    free_first_orders: int
-    rate_bps: int
-    repeat_after: int
-    repeat_rate_bps: int
-    cap_minor: dict[str, int]
+    free_first_orders: Count
+    rate_bps: Bps
+    repeat_after: Count
+    repeat_rate_bps: Bps
+    cap_minor: dict[str, Count]
     share: FundShare
 
 
@@ -58,16 +64,16 @@ def at_sale(
     return _fee(price_minor, currency, rate, reason, table)
 
 
-def on_part(fee: Fee, part_minor: int, price_minor: int, table: FeeTable) -> Fee:
+def on_part(fee: Fee, part_minor: int, price_minor: int) -> Fee:
     """The fee that stays when the seller gets only a part of the price: its share, rounded down.
 
-    Down, because the unit that cannot be divided goes back with the money, not to the house.
+    Down, because the unit that cannot be divided goes back with the money, not to the house. Only
+    what was frozen at sale counts, for the fund's share too: a later table changes no sold order.
     """
-    amount = fee.amount_minor * part_minor // price_minor
     return msgspec.structs.replace(
         fee,
-        amount_minor=amount,
-        fund_share_minor=share_bps(amount, table.share.protection_fund_bps),
+        amount_minor=fee.amount_minor * part_minor // price_minor,
+        fund_share_minor=fee.fund_share_minor * part_minor // price_minor,
     )
 
 

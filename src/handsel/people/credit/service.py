@@ -6,19 +6,21 @@ by whoever shows a score. Trust reads the newest snapshot inside its own SQL.
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from handsel.foundation import audit
 from handsel.foundation.db.uow import Tx
 from handsel.people.credit import queries
-from handsel.people.credit.assessment import scores_of
 from handsel.people.credit.errors import FactRefused
-from handsel.people.credit.models import Models, models_in
 from handsel.people.credit.schemas import CreditView, Fact, ReasonView, ScoreView, StoredScore
 from handsel.people.credit.schemas import Snapshot as Snapshot
 from handsel_ml.contract import Fact as KnownFact
 from handsel_ml.contract import check_fact
 from handsel_ml.errors import FactInvalid
+
+if TYPE_CHECKING:
+    from handsel.people.credit.models import Models
 
 #: How far a fact may lie ahead of the business time: clocks of machines differ, facts do not.
 _SKEW = timedelta(minutes=5)
@@ -49,12 +51,16 @@ def record(tx: Tx, facts: Sequence[Fact]) -> None:
     tx.call("people.record_facts", _FACT_TYPES, *(list(c) for c in zip(*columns, strict=True)))
 
 
-async def refresh(tx: Tx, member_id: UUID, models: Models | None = None) -> Snapshot:
+async def refresh(tx: Tx, member_id: UUID, models: "Models | None" = None) -> Snapshot:
     """Assess a member anew and store the snapshot. For the worker; never inside a payment.
 
     Sees what this transaction has recorded before. Other transactions that record facts of this
     member wait until it has ended.
     """
+    # LightGBM and its kin take 60 MB: a process that never scores, like the API, never loads them.
+    from handsel.people.credit.assessment import scores_of
+    from handsel.people.credit.models import models_in
+
     await tx.flush()
     as_of = await tx.fetchval("SELECT people.open_assessment($1)", member_id)
     before = await queries.newest_snapshot(tx, member_id)

@@ -108,12 +108,13 @@ async def _verify_fact(
 
 async def _record(tx: Tx, member_id: UUID, kind: str, outcome: Outcome) -> VerificationView:
     due_at: datetime | None = None
-    if outcome.ask_again_after is not None and outcome.state == "pending":
-        due_at = tx.now + outcome.ask_again_after
+    if outcome.state == "pending":
+        due_at = tx.now + (outcome.ask_again_after or policy.PENDING_VERIFICATION)
     tag = await tx.execute(
         "INSERT INTO people.verifications"
         " (member_id, kind, state, reference, due_at, created_at, passed_at)"
-        " VALUES ($1, $2, $3::text, $4, $5, $6::timestamptz, CASE $3::text WHEN 'passed' THEN $6::timestamptz END)"
+        " VALUES ($1, $2, $3::text, $4, $5, $6::timestamptz,"
+        " CASE $3::text WHEN 'passed' THEN $6::timestamptz END)"
         " ON CONFLICT (member_id, kind) DO NOTHING",
         member_id,
         kind,

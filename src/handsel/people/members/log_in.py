@@ -59,9 +59,9 @@ async def prove_password(tx: Tx, member_id: UUID, password: str) -> None:
     """The caller knows the password of their account: asked before money or trust is at stake.
 
     Raises ``WrongPassword`` (403) and, after five failures in a quarter of an hour,
-    ``TooManyRequests`` (429). The failure counts although the transaction is refused; proofs of one
-    member run one after the other, and the count is read after the check, so that guesses sent at
-    once do not slip through together.
+    ``TooManyRequests`` (429). The failure counts although the transaction is refused. Proofs of one
+    member run one after the other, and the count is read after the check: guesses sent at once can
+    pass the five by those whose count is just being committed, at most one for each connection.
     """
     await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 3))", f"prove:{member_id}")
     stored = await queries.password_hash(tx.conn, member_id)

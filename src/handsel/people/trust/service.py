@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from handsel.foundation.core import ids
@@ -42,12 +43,13 @@ from handsel.people.trust.table import PolicyFile, PolicyTable, Tier
 __all__ = [
     "Allowed", "Decision", "Payment", "Reason", "Step", "Tier", "TrustCard", "check", "confirm",
     "consume_confirmation", "current_policy", "decide", "in_reference",
-    "may_receive", "note_settled", "own_trust", "payout_allowed", "public_card", "public_policy",
-    "release", "require", "reserve", "settle",
+    "may_receive", "note_settled", "own_trust", "payout_allowed", "prune", "public_card",
+    "public_policy", "release", "require", "reserve", "settle",
 ]  # fmt: skip
 
 #: Read when this module is: a service with a wrong policy does not start (``PolicyInvalid``).
 _POLICY = PolicyFile(Path(__file__).with_name("tiers.toml"))
+_LONGEST_HANDLE = 30
 _EXPOSURE_TYPES = (
     "uuid", "uuid", "uuid", "bigint", "text", "bigint", "uuid", "bigint", "bigint",
 )  # fmt: skip
@@ -194,6 +196,12 @@ async def confirm(tx: Tx, payer_id: UUID, data: ConfirmationInput) -> Confirmati
     return await confirmations.issue(tx, payer_id, data)
 
 
+async def prune(conn: asyncpg.Connection, limit: int = 5000) -> int:
+    """Forget confirmations that nobody used within a day; used ones are evidence. For the sweep."""
+    pruned: int = await conn.fetchval("SELECT people.prune_confirmations($1)", limit)
+    return pruned
+
+
 def public_policy() -> PolicyView:
     """The tier table as everybody sees it."""
     return overview.policy_of(current_policy())
@@ -201,6 +209,6 @@ def public_policy() -> PolicyView:
 
 async def _member_of(tx: Tx, text: str) -> UUID:
     """A member by prefixed id or by handle. Raises ``NotFound``."""
-    if text.startswith("mem_"):
+    if text.startswith("mem_") and len(text) > _LONGEST_HANDLE:
         return ids.decode("mem", text)
     return (await members.find(tx, text)).id

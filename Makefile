@@ -1,0 +1,49 @@
+# handsel: `make run` and you have a marketplace; `make test` and you know that it holds.
+# PORT and HANDSEL_HOME are honoured by every target, so that copies can run side by side.
+
+PYTHON ?= python3
+PORT ?= 8000
+HANDSEL_HOME ?= .handsel
+export PORT HANDSEL_HOME
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install run demo test lint types contracts bench reset lock clean
+
+help: ## What there is
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+install: ## The environment .venv, as requirements.lock says
+	@$(PYTHON) .ci/install.py
+
+run: install ## Start all of it; Ctrl-C stops it
+	@exec $(BIN)/handsel run
+
+demo: install ## Drive the running service through the main job
+	@exec $(BIN)/handsel demo
+
+test: lint types contracts ## Lint, types, import contracts, all tests
+	$(BIN)/pytest -q
+
+lint: install ## Style and likely faults
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: install ## mypy --strict
+	$(BIN)/mypy
+
+contracts: install ## Who may import whom
+	$(BIN)/lint-imports --no-cache
+
+bench: install ## Figures against fixed baselines, one JSON line each
+	@exec $(BIN)/python -m tests.bench
+
+reset: install ## Delete the embedded database with all its data
+	@exec $(BIN)/handsel db reset --yes
+
+lock: install ## Resolve the dependencies anew into requirements.lock
+	@$(PYTHON) .ci/install.py --uv
+	.venv/installer/bin/uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes --upgrade -o requirements.lock
+
+clean: ## Remove the environment and caches; the data stays
+	rm -rf .venv .venv.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
