@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from tests.conftest import real_data
 
+from handsel.catalog.listings import importing
 from handsel.catalog.listings.imported_storefronts import handle_of
 from handsel.catalog.listings.importing import ImportReport, import_listings
 from handsel.foundation.core.errors import UserError
@@ -149,9 +150,17 @@ async def test_bad_rows_are_told_with_their_line_and_the_rest_is_loaded(
     assert await owner.fetchval(Count) == 3
 
 
+@pytest.mark.parametrize("batch", [2, 2000])
 async def test_strict_loads_nothing_when_one_row_is_bad(
-    database: Database, settings: Settings, owner: asyncpg.Connection, tmp_path: Path
+    database: Database,
+    settings: Settings,
+    owner: asyncpg.Connection,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    batch: int,
 ) -> None:
+    # With batches of two the bad row comes when two good ones have already been written.
+    monkeypatch.setattr(importing, "_BATCH", batch)
     people = await owner.fetchval("SELECT count(*) FROM people.members")
     file = write(tmp_path, *ROWS, BAD[0])
 

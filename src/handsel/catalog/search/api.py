@@ -50,9 +50,7 @@ async def provide_query(
     cursor: str | None = None,
 ) -> SearchQuery:
     """The query parameters as one checked value; a misspelled one is refused, not ignored."""
-    for name in request.query_params:
-        if name not in _NAMES:
-            raise InvalidSearchQuery(f"there is no parameter {name}", reason="unknown_parameter")
+    _refuse_unknown(request)
     try:
         return SearchQuery(
             text=q,
@@ -73,6 +71,12 @@ async def provide_query(
         )
     except InvalidSearch as error:
         raise service.refusal(error) from None
+
+
+def _refuse_unknown(request: Request[Any, Any, State]) -> None:
+    for name in request.query_params:
+        if name not in _NAMES:
+            raise InvalidSearchQuery(f"there is no parameter {name}", reason="unknown_parameter")
 
 
 async def provide_engine(request: Request[Any, Any, State]) -> SearchEngine:

@@ -129,6 +129,9 @@ def _items(error: ValidationException) -> list[dict[str, str]]:
             source = found.get("source")
             where = found.get("key") or ""
             name = getattr(source, "value", source)
-            pointer = f"/{where.replace('.', '/')}" if name in (None, "body") else f"{name}:{where}"
+            if name in (None, "body"):
+                pointer = "/" + where.replace(".", "/") if where else ""
+            else:
+                pointer = f"{name}:{where}"
             items.append({"pointer": pointer, "detail": str(found.get("message", ""))})
     return items or [{"pointer": "", "detail": error.detail}]

@@ -28,7 +28,7 @@ _NEVER = timedelta(days=36_500)
 
 # A failed delivery counts only while this worker still owns the job; a successful one always does:
 # its effect is there, whoever is next in line. PgQueuer's trigger is silent on UPDATE; the DELETEs,
-# even of no row, are what fires it, and so wakes an idle worker that must not sleep through a retry.
+# even of no row, fire it, and so wake an idle worker, which must not sleep through a retry.
 _SETTLE = """
 WITH outcome AS (
     SELECT * FROM unnest($1::bigint[], $2::text[], $3::interval[], $4::text[])

@@ -17,6 +17,7 @@ from handsel.foundation.db.pool import open_pool
 from handsel.foundation.db.uow import Database
 from handsel.foundation.http import problems
 from handsel.foundation.http.principal import Principal, provide_principal, provide_visitor
+from handsel.foundation.http.strict import StrictRequest
 from handsel.foundation.http.work import provide_free_work, provide_work
 from handsel.front.api import openapi
 from handsel.front.api.docs import DocsController
@@ -101,6 +102,7 @@ def create_app(settings: Settings, database: Database | None = None, url: str = 
             "database": Provide(_database, sync_to_thread=False),
             "settings": Provide(_settings, sync_to_thread=False),
         },
+        request_class=StrictRequest,
         exception_handlers={Exception: problems.answer},
         request_max_body_size=_MAX_BODY_BYTES,
         openapi_config=openapi.config(),

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from contextlib import suppress
 from typing import Literal, cast
 
 from handsel.foundation.core import clock
@@ -70,11 +69,10 @@ def _make_town(url: str, settings: Settings) -> None:
     """Make the sample town where nobody lives yet."""
     if asyncio.run(_has_members(url)):
         return
-    with suppress(ModuleNotFoundError):
+    with step("Making the sample town") as progress:
         from handsel.front.cli.town import make_town
 
-        with step("Making the sample town") as progress:
-            make_town(url, settings, progress)
+        make_town(url, settings, progress)
 
 
 async def _has_members(url: str) -> bool:

@@ -1,7 +1,5 @@
 """What a newcomer needs to know once everything runs."""
 
-from importlib.util import find_spec
-
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db import embedded
 from handsel.front.cli.supervisor import reachable
@@ -41,12 +39,14 @@ def _prefix(settings: Settings) -> str:
 
 
 def _members(url: str) -> list[str]:
-    if find_spec("handsel.front.cli.town") is None:
-        return []
     from handsel.front.cli.town import describe_members
 
     described = describe_members(url)
-    return ["", "  Demo members (log in by POST /v1/sessions):", *described] if described else []
+    return (
+        ["", "  Demo members: handle, tier, password (POST /v1/sessions)", *described]
+        if described
+        else []
+    )
 
 
 def _data(settings: Settings) -> list[str]:

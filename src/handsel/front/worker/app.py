@@ -17,6 +17,7 @@ from handsel.foundation.outbox import prune, relay_once
 from handsel.front.worker.handlers import RUN_DUE, handlers
 from handsel.front.worker.subscriptions import SUBSCRIPTIONS
 from handsel.money.payments.sandbox import SandboxGateway
+from handsel.people.members import service as members
 
 log = structlog.get_logger(__name__)
 _CONCURRENCY = 8
@@ -39,7 +40,7 @@ async def _run(settings: Settings, url: str) -> None:
     worker = Worker(
         url,
         handlers(database, settings, SandboxGateway(database)),
-        periodics=periodics(database),
+        periodics=periodics(database, settings),
         concurrency=_CONCURRENCY,
     )
     worker.stop_on_signals()
@@ -50,7 +51,7 @@ async def _run(settings: Settings, url: str) -> None:
         await pool.close()
 
 
-def periodics(database: Database) -> list[Periodic]:
+def periodics(database: Database, settings: Settings) -> list[Periodic]:
     """What is done again and again; any number of workers may do it side by side."""
 
     async def relay() -> int:
@@ -67,10 +68,14 @@ def periodics(database: Database) -> list[Periodic]:
     async def remind() -> int:
         return await database.run(orders.remind_due)
 
+    async def recheck() -> int:
+        return await members.recheck_due(database, settings)
+
     async def forget() -> int:
         async with database.reading() as conn:
             await prune_log(conn, _KEEP_EVENTS)
             await idempotency.prune(conn)
+            await members.prune(conn)
             return await prune(conn, _KEEP_EVENTS) + await prune_handled(conn, _KEEP_EVENTS * 2)
 
     return [
@@ -78,6 +83,7 @@ def periodics(database: Database) -> list[Periodic]:
         Periodic("orders_due", _SWEEP_S, due),
         Periodic("reminders", _SWEEP_S, remind),
         Periodic("seal_audit", _SWEEP_S, seal),
+        Periodic("verifications_due", _SWEEP_S, recheck),
         Periodic("prune", _PRUNE_S, forget),
     ]
 

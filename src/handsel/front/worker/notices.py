@@ -63,8 +63,10 @@ async def of_deadline(tx: Tx, event: Event) -> None:
 
 
 async def of_message(tx: Tx, event: Event) -> None:
-    """Tell the recipient of a message; many unread ones of a conversation are one notice."""
+    """Tell the recipient of a message. A card is no message: what it stands for is told itself."""
     body = event.payload
+    if body["kind"] == "card":
+        return
     sender, recipient = UUID(body["sender_id"]), UUID(body["recipient_id"])
     people = await members.by_ids(tx.conn, [sender])
     ref = encode("cnv", UUID(body["conversation_id"]))

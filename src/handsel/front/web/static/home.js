@@ -59,6 +59,7 @@ const REASONS = {
   comes_to_you: "comes to you",
   remote: "works from anywhere",
 };
+const ALWAYS = new Set(["newcomer_place", "comes_to_you", "remote"]);
 function priceOf(hit) {
   if (!hit.price) return element("p", "price", "Ask", element("small", "", "for a quote"));
   const { currency, amount_minor: minor } = hit.price;
@@ -84,7 +85,10 @@ function card(hit) {
   facts.append(seller, " · ", hit.fulfilment.map((way) => WAYS[way] || way).join(", "));
   const why = element("ul", "why");
   why.setAttribute("aria-label", "Why it stands here");
-  const strongest = [...hit.why].sort((a, b) => b.share - a.share).filter((w) => w.share > 0.02);
+  const known = hit.why.filter((w) => w.value !== null || ALWAYS.has(w.code));
+  const near = hit.distance_m !== null && hit.distance_m <= 1000;
+  const strongest = known.sort((a, b) => b.share - a.share)
+    .filter((w) => w.share > 0.02 && (w.code !== "distance_m" || near));
   for (const { code } of strongest.slice(0, 3)) {
     why.append(element("li", code === "newcomer_place" ? "new" : "", REASONS[code] || code));
   }

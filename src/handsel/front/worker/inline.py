@@ -1,0 +1,68 @@
+"""Work without a worker process: every event's jobs at once, in this process.
+
+For the sample town and for tests, which move the clock themselves. The handlers and the table of
+subscriptions are the worker's own; only the queue between them is left out.
+"""
+
+import msgspec
+
+from handsel.foundation.core.settings import Settings
+from handsel.foundation.db.uow import Database
+from handsel.foundation.jobs import Handler, Job
+from handsel.foundation.outbox import Event
+from handsel.front.worker.app import sweep_orders
+from handsel.front.worker.handlers import handlers
+from handsel.front.worker.subscriptions import SUBSCRIPTIONS
+from handsel.money.payments.gateway import ProviderUnavailable
+from handsel.money.payments.sandbox import SandboxGateway
+from handsel.people.members import service as members
+
+_ROUNDS = 50
+_ATTEMPTS = 3
+
+
+class InlineWorker:
+    """Does what the worker would, when it is told to."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._settings = settings
+        self._handlers = handlers(database, settings, SandboxGateway(database))
+
+    async def drain(self) -> None:
+        """Run the jobs of every waiting event, and of the events that these cause."""
+        for _ in range(_ROUNDS):
+            events = await self._take()
+            if not events:
+                return
+            for event in events:
+                for name in SUBSCRIPTIONS.get(event.topic, ()):
+                    await self._run(self._handlers[name], name, event)
+        raise RuntimeError("events cause events without end")
+
+    async def run_due(self) -> None:
+        """Make every move whose time has come, and drain, until nothing more is due."""
+        for _ in range(_ROUNDS):
+            rechecked = await members.recheck_due(self._database, self._settings)
+            moved = await sweep_orders(self._database)
+            await self.drain()
+            if not moved and not rechecked:
+                return
+
+    async def _take(self) -> list[Event]:
+        async with self._database.transaction() as tx:
+            rows = await tx.fetch(
+                "UPDATE foundation.outbox SET relayed_at = clock_timestamp()"
+                " WHERE relayed_at IS NULL RETURNING id, topic, aggregate_id, occurred_at, payload"
+            )
+        return [Event(**dict(row)) for row in sorted(rows, key=lambda row: row["id"])]
+
+    async def _run(self, handler: Handler, name: str, event: Event) -> None:
+        payload = msgspec.json.decode(msgspec.json.encode(event))
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return await handler(Job(0, name, payload, event.id, attempt))
+            except ProviderUnavailable:
+                if attempt == _ATTEMPTS:
+                    raise
+        return None

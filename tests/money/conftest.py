@@ -1,0 +1,19 @@
+"""The whole API over a module's own database, for the tests of money."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from tests.journeys.story import Story
+
+from handsel.foundation.core.settings import Settings
+from handsel.foundation.db.uow import Database
+from handsel.front.api.app import create_app
+
+
+@pytest.fixture(scope="module")
+async def story(database: Database, settings: Settings) -> AsyncIterator[Story]:
+    """Members, a worker drained by hand, a clock that is moved."""
+    transport = httpx.ASGITransport(app=create_app(settings, database))
+    async with httpx.AsyncClient(transport=transport, base_url="http://handsel.test") as http:
+        yield Story(database, settings, http)
