@@ -63,6 +63,26 @@ def test_the_secret_moves_the_grid() -> None:
         geo.published_point(1.0, 1.0, b"short")
 
 
+def test_rows_depend_on_the_secret_and_columns_on_secret_and_row() -> None:
+    other = b"another secret of 16 bytes or so"
+
+    def phases(secret: bytes) -> tuple[float, set[float]]:
+        """Where rows start, and where the columns of twenty neighbouring rows start (0..1)."""
+        step = 250 / 111195.08
+        rows = [geo.published_point(10 + i * step, 20.0, secret) for i in range(20)]
+        columns = set()
+        for lat, lon in rows:
+            width = 360 / math.floor(360 * math.cos(math.radians(lat)) / step)
+            columns.add(round((lon + 180) / width % 1, 1))
+        return rows[0][0], columns
+
+    rows, columns = phases(SECRET)
+    other_rows, other_columns = phases(other)
+    assert abs(rows - other_rows) > 1e-5
+    assert len(columns) > 4
+    assert len(other_columns) > 4
+
+
 def test_no_point_outside_the_earth_is_published() -> None:
     for lat, lon in ((90.1, 0.0), (0.0, 180.1), (math.nan, 0.0), (0.0, math.inf)):
         with pytest.raises(ValueError, match="not a point"):

@@ -94,6 +94,7 @@ async def test_pages_are_in_geopys_order(
         page, more = await distance_page(query, after, limit, source.fetch, slack_m)
         assert len(page) == limit or not more
         seen += page
+        assert len(seen) <= count
         after = (page[-1].distance_m, page[-1].id) if page else None
 
     oracle = {row.id: geodesic(centre, (row.lat, row.lon)).m for row in rows}
@@ -106,6 +107,30 @@ async def test_pages_are_in_geopys_order(
     assert keys == sorted(keys)
     for row in seen:
         assert abs((row.distance_m or 0.0) - oracle[row.id]) <= 1e-6
+
+
+async def test_a_ring_where_sphere_and_ellipsoid_disagree_is_paged_exactly() -> None:
+    rng = random.Random(11)
+    centre = (5.0, 20.0)  # near the equator the two differ most between north and east
+    goals = [
+        geodesic(meters=10_000 * rng.uniform(0.997, 1.003)).destination(centre, rng.uniform(0, 360))
+        for _ in range(800)
+    ]
+    rows = [candidate(n, goal.latitude, goal.longitude) for n, goal in enumerate(goals)]
+    query = SearchQuery(lat=centre[0], lon=centre[1], radius_m=50_000, sort="distance")
+    source = Sphere(rows, query, 0.01)
+
+    seen: list[str] = []
+    after: After | None = None
+    more = True
+    while more:
+        page, more = await distance_page(query, after, 20, source.fetch, 0.01)
+        seen += [row.id for row in page]
+        assert len(seen) <= len(rows)
+        after = (page[-1].distance_m, page[-1].id)
+
+    oracle = sorted(rows, key=lambda row: (geodesic(centre, (row.lat, row.lon)).m, row.id))
+    assert seen == [row.id for row in oracle]
 
 
 async def test_a_page_reads_little_more_than_it_shows() -> None:

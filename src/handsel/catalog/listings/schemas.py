@@ -156,6 +156,8 @@ class ListingForOrder(msgspec.Struct, frozen=True, kw_only=True):
 
     id: UUID
     seller_id: UUID
+    #: The storefront's handle: how others name the seller.
+    seller: str
     title: str
     category: str
     kind: Kind

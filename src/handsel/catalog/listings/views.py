@@ -77,6 +77,7 @@ def for_order(row: Listing) -> ListingForOrder:
     return ListingForOrder(
         id=row.id,
         seller_id=row.seller_id,
+        seller=row.handle,
         title=row.title,
         category=row.category,
         kind=row.kind,

@@ -48,7 +48,9 @@ class Terms(View):
     price: Money
     fee: Fee
     customer_id: str
+    customer: str
     provider_id: str
+    provider: str
     starts_at: datetime | None
     due_at: datetime
     process: str

@@ -20,13 +20,12 @@ from handsel.deals.orders.views import view_of
 from handsel.deals.process import engine
 from handsel.deals.process.definition import Process, Role, Transition
 from handsel.foundation.core.errors import NotFound
-from handsel.foundation.core.ids import decode
+from handsel.foundation.core.ids import decode, encode, uuid7
 from handsel.foundation.db.pool import Connection
 from handsel.foundation.db.uow import Tx
 from handsel.foundation.http.principal import Principal
 from handsel.foundation.http.work import Answer
 from handsel.money.escrow import fees
-from handsel.people.members import service as members
 from handsel.people.trust import service as trust
 
 _OPEN = (
@@ -61,8 +60,8 @@ async def place(tx: Tx, principal: Principal, data: OrderInput) -> Answer[OrderV
     )
     due = terms.due_at(data.starts_at, tx.now)
     name = f"{process.name}@{process.version}"
-    frozen = terms.freeze(listing, data, principal.member_id, fee, due, name)
-    order_id: UUID = await tx.fetchval("SELECT uuidv7()")
+    frozen = terms.freeze(listing, data, principal, fee, due, name)
+    order_id = uuid7()
     order = Order(
         id=order_id,
         process=process.name,
@@ -81,7 +80,7 @@ async def place(tx: Tx, principal: Principal, data: OrderInput) -> Answer[OrderV
         entered_at=tx.now,
     )
     _write_open(tx, order, process)
-    view = await _view(tx, order, process, "customer")
+    view = _view(order, process, "customer")
     payment = Move(order, TransitionInput(name="fund")).payment()
     needs = await trust.decide(tx, payment)
     view = msgspec.structs.replace(view, confirmation_required=needs.confirmation_required)
@@ -103,7 +102,7 @@ async def transition(
     for guard in chosen.guards:
         await GUARDS[guard](tx, move)
     _apply(tx, move, process, chosen, principal.member_id, role)  # type: ignore[arg-type]
-    view = await _view(tx, order, process, role)
+    view = _view(order, process, role)
     return Answer(view, version=order.version)
 
 
@@ -278,39 +277,25 @@ def _event(
     }
 
 
-async def _view(tx: Tx, order: Order, process: Process, role: str) -> OrderView:
-    handles = await members.by_ids(tx.conn, [order.customer_id, order.provider_id])
-    return view_of(order, process, _timers(order, process), handles, role)
+def _view(order: Order, process: Process, role: str) -> OrderView:
+    return view_of(order, process, _timers(order, process), role)
 
 
 async def read(conn: Connection, principal: Principal, order_id: UUID) -> OrderView:
     """One of one's own orders. Raises ``NotFound`` for everybody else's."""
-    order = await queries.load(conn, order_id)
-    return (await _views(conn, principal, [order]))[0]
-
-
-async def _views(
-    conn: Connection, principal: Principal, orders: Sequence[Order]
-) -> list[OrderView]:
-    people = {o.customer_id for o in orders} | {o.provider_id for o in orders}
-    handles = await members.by_ids(conn, sorted(people))
-    views = []
-    for order in orders:
-        role = order.role_of(principal.member_id)
-        if role is None:
-            raise NotFound("there is no such order")
-        process = processes()[order.process, order.process_version]
-        views.append(view_of(order, process, _timers(order, process), handles, role))
-    return views
+    return _own_view(principal, await queries.load(conn, order_id))
 
 
 async def list_own(
-    conn: Connection,
-    principal: Principal,
-    state: str | None,
-    before: UUID | None,
-    limit: int,
+    conn: Connection, principal: Principal, state: str | None, before: UUID | None, limit: int
 ) -> list[OrderView]:
     """One's own orders on either side, newest first."""
     orders = await queries.of_member(conn, principal.member_id, state, before, limit)
-    return await _views(conn, principal, orders)
+    return [_own_view(principal, order) for order in orders]
+
+
+def _own_view(principal: Principal, order: Order) -> OrderView:
+    role = order.role_of(principal.member_id)
+    if role is None:
+        raise NotFound("there is no such order")
+    return _view(order, processes()[order.process, order.process_version], role)

@@ -12,6 +12,7 @@ from handsel.deals.orders.schemas import Cancellation, OrderInput, Terms
 from handsel.deals.process.definition import parse_duration
 from handsel.foundation.core.ids import encode
 from handsel.foundation.core.money import Money
+from handsel.foundation.http.principal import Principal
 from handsel.money.escrow.fees import Fee
 
 WITHOUT_DATE = timedelta(days=14)
@@ -31,7 +32,7 @@ def due_at(starts_at: datetime | None, now: datetime) -> datetime:
 def freeze(
     listing: ListingForOrder,
     data: OrderInput,
-    customer_id: UUID,
+    customer: Principal,
     fee: Fee,
     due: datetime,
     process: str,
@@ -46,8 +47,10 @@ def freeze(
         unit=listing.unit,
         price=Money(amount_minor=listing.price_minor, currency=listing.currency),
         fee=fee,
-        customer_id=encode("mem", customer_id),
+        customer_id=encode("mem", customer.member_id),
+        customer=customer.handle,
         provider_id=encode("mem", listing.seller_id),
+        provider=listing.seller,
         starts_at=data.starts_at,
         due_at=due,
         process=process,

@@ -1,7 +1,6 @@
 """An order as one of its parties sees it."""
 
-from collections.abc import Mapping, Sequence
-from uuid import UUID
+from collections.abc import Sequence
 
 from handsel.deals.orders.queries import Order
 from handsel.deals.orders.schemas import Deadline, OrderView
@@ -9,18 +8,16 @@ from handsel.deals.process import engine
 from handsel.deals.process.definition import Process
 from handsel.foundation.core.ids import encode
 from handsel.foundation.core.money import Money
-from handsel.people.members.service import MemberRef
 
 
 def view_of(
     order: Order,
     process: Process,
     timers: Sequence[engine.Timer],
-    people: Mapping[UUID, MemberRef],
     role: str,
 ) -> OrderView:
     """The view for ``role`` (customer or provider)."""
-    customer, provider = people[order.customer_id].handle, people[order.provider_id].handle
+    customer, provider = order.terms.customer, order.terms.provider
     amount = Money(amount_minor=order.amount, currency=order.unit)
     state = process.states[order.state]
     by = f"{timers[0].due_at:%Y-%m-%d %H:%M} UTC" if timers else ""

@@ -14,6 +14,11 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+def unix_ms() -> int:
+    """Milliseconds since 1970 of the machine: for the time in an id, never for a deadline."""
+    return time.time_ns() // 1_000_000
+
+
 def wall() -> datetime:
     """The machine's UTC time, for logs and file names; never for a deadline."""
     return datetime.now(UTC)

@@ -21,17 +21,24 @@ _SESSION = {
     # Every statement is short and prepared once: planning it again costs more than a generic plan.
     "jit": "off",
 }
+_NOT_DURABLE = {"synchronous_commit": "off"}
 
 
-async def open_pool(url: str, *, size: int = 16, role: str = APP_ROLE) -> asyncpg.Pool:
-    """A pool of up to ``size`` connections on ``url`` acting as ``role``."""
+async def open_pool(
+    url: str, *, size: int = 16, role: str = APP_ROLE, durable: bool = True
+) -> asyncpg.Pool:
+    """A pool of up to ``size`` connections on ``url`` acting as ``role``.
+
+    ``durable=False`` lets a commit return before it is on disk: for data that can be made again
+    (the sample town), never for anybody's money.
+    """
     return await asyncpg.create_pool(
         url,
         min_size=1,
         max_size=size,
         init=prepare,
         reset=_keep,
-        server_settings={**_SESSION, "role": role},
+        server_settings={**_SESSION, "role": role} | ({} if durable else _NOT_DURABLE),
         statement_cache_size=500,
         max_cached_statement_lifetime=0,
     )

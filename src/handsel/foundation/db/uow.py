@@ -15,14 +15,20 @@ from uuid import UUID
 import anyio
 import asyncpg
 
-from handsel.foundation.core.errors import Problem
+from handsel.foundation.core.errors import Busy, Problem
 from handsel.foundation.db.errors import is_retryable, translate
 from handsel.foundation.db.pool import Connection
 
 T = TypeVar("T")
 _ATTEMPTS = 4
 _EVENT_TYPES = ("text[]", "uuid[]", "jsonb[]")
+#: What asyncpg raises on a connection that has died under it (and for other reasons).
+_LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 _Call = tuple[str, tuple[str, ...], tuple[Any, ...]]
+
+
+class NothingCommitted(Exception):
+    """A database error was swallowed inside a transaction, which has undone all of it."""
 
 
 class Tx:
@@ -106,9 +112,26 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:
-        """A connection for reads that need no transaction."""
-        async with self.pool.acquire() as conn:
+        """A connection for reads that need no transaction. Raises ``Busy`` when it is lost."""
+        async with self._connection() as conn:
+            try:
+                yield conn
+            except _LOST as error:
+                if conn.is_closed():
+                    raise Busy("the database went away; whether this was done is unknown") from error
+                raise
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        try:
+            conn = await self.pool.acquire()
+        except (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError) as error:
+            raise Busy("the database cannot be reached") from error
+        try:
             yield cast(Connection, conn)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.pool.release(conn)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
@@ -133,9 +156,10 @@ async def begin(
 
     ``opening`` may replace the first query (which must return the business time).
     """
-    await conn.execute("BEGIN")
     tx: Tx | None = None
     try:
+        # Inside, for a task that is cancelled here may already have begun.
+        await conn.execute("BEGIN")
         if opening is None:
             now = await conn.fetchval("SELECT foundation.handsel_now()")
         else:
@@ -143,7 +167,9 @@ async def begin(
         tx = Tx(conn, now)
         yield tx
         await tx.flush()
-        await conn.execute("COMMIT")
+        # After an error that somebody swallowed, PostgreSQL answers COMMIT with ROLLBACK.
+        if await conn.execute("COMMIT") != "COMMIT":
+            raise NothingCommitted
     except BaseException as error:
         await _rollback(conn)
         if isinstance(error, Problem) and tx is not None and tx.counts_refusals:

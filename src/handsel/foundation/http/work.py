@@ -145,13 +145,14 @@ async def _work(
         if required:
             raise IdempotencyKeyMissing
         return Work(database, None)
-    if not key.strip() or len(key) > 255 or "\0" in key:
+    bare = key.strip().strip('"')
+    if not bare or len(key) > 255 or "\0" in key:
         raise Invalid("the Idempotency-Key must have 1 to 255 characters")
     principal = who.member_id if who else NOBODY
     route = f"{request.method} {request.scope['path']}"
     body = await request.body()
     sha = hashlib.sha256(f"{route}?{request.url.query}\0".encode() + body).digest()
-    return Work(database, idempotency.Key(principal, route, key.strip('"'), sha))
+    return Work(database, idempotency.Key(principal, route, bare, sha))
 
 
 def expected_version(if_match: str | None) -> int:

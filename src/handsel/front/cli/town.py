@@ -19,7 +19,7 @@ def make_town(url: str, settings: Settings, progress: Callable[[str], None]) -> 
 
 
 async def _make(url: str, settings: Settings, progress: Callable[[str], None]) -> None:
-    pool = await open_pool(url, size=4)
+    pool = await open_pool(url, size=4, durable=False)
     # Only the owner may set the clock back, and only here: before anybody lives in this database.
     owner = await asyncpg.connect(url)
 

@@ -210,8 +210,10 @@ class Builder:
             data = ReviewInput(
                 order_id=encode("ord", order_id), stars=stars, text=self._random.choice(_THANKS)
             )
-            who = Principal(author, _NOBODY, "")
-            await self._database.run(lambda tx, w=who, d=data: reviews.write(tx, w, d))
+            await self._write(Principal(author, _NOBODY, ""), data)
+
+    async def _write(self, who: Principal, data: ReviewInput) -> None:
+        await self._database.run(lambda tx: reviews.write(tx, who, data))
 
     async def _review_settled(self) -> None:
         """Everything that settled since the last time and has no review yet."""

@@ -1,0 +1,438 @@
+"""Each invariant finds the violation that is planted for it, names the row, and no other speaks.
+
+The plants are made by the superuser, past triggers, keys and checks, in a transaction that is
+rolled back, over the rows that a real story left behind.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from tests.journeys.story import Story
+
+from handsel.foundation.core.settings import Settings
+from handsel.foundation.db import embedded
+from handsel.foundation.db.pool import prepare
+from handsel.foundation.db.uow import Database
+from handsel.front import invariants
+from handsel.front.api.app import create_app
+from handsel.front.invariants import CHECKS, Report
+
+
+@pytest.fixture(scope="module")
+async def town(database: Database, settings: Settings, database_url: str) -> Story:
+    """Orders that are held, settled, shared and given back; money in and out; a closed account."""
+    transport = httpx.ASGITransport(app=create_app(settings, database))
+    http = httpx.AsyncClient(transport=transport, base_url="http://handsel.test")
+    story = Story(database, settings, http)
+    seller, buyer = await story.person("seller"), await story.person("buyer")
+    await story.top_up(buyer, 14_000)
+    listing = await story.listing(seller, 2500)
+    for moves in (
+        (),
+        ("decline",),
+        ("accept", "deliver", "object"),
+        ("accept", "deliver", "approve"),
+    ):
+        order = await story.funded(buyer, listing)
+        for name in moves:
+            who = buyer if name in ("object", "approve") else seller
+            await who.move(order["id"], name, note="a note")
+    for token in ("bank_ok", "bank_returned"):
+        bank = await buyer.made("/v1/payout-methods", {"token": token, "label": token})
+        amount = {"amount_minor": 300, "currency": "EUR"}
+        await buyer.made("/v1/wallet/withdrawals", {"amount": amount, "payout_method": bank["id"]})
+    await story.drain()
+    await story.pass_time(timedelta(days=15))
+    last = await story.funded(buyer, listing)
+    assert last["state"] == "funded"
+    await story.drain()
+    await _by_the_owner(database_url)
+    await http.aclose()
+    return story
+
+
+async def _by_the_owner(url: str) -> None:
+    """What no service does yet: a reversal, a closed account."""
+    conn = await asyncpg.connect(url)
+    await conn.execute(
+        "SELECT money.post(ARRAY[w.id], ARRAY[p.id], ARRAY[50], ARRAY['EUR'], ARRAY['gift'], w.id)"
+        f" FROM ({ONE_WALLET}) AS w, ({OTHER_WALLET}) AS p;"
+        "SELECT money.reverse(id) FROM money.transfers WHERE code = 'gift';"
+        "SELECT money.open_accounts(ARRAY['wallet'], ARRAY[uuidv7()], ARRAY['JPY']);"
+        "UPDATE money.accounts SET state = 'closed' WHERE kind = 'wallet' AND unit = 'JPY';"
+        "SELECT foundation.seal_audit(10000);"
+    )
+    await conn.close()
+
+
+@pytest.fixture
+async def conn(town: Story, database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """The superuser in a transaction that is rolled back."""
+    connection = await asyncpg.connect(database_url)
+    await prepare(connection)
+    outer = connection.transaction()
+    await outer.start()
+    yield connection
+    await outer.rollback()
+    await connection.close()
+
+
+def broken(report: Report) -> dict[str, list[str]]:
+    return {c.name: c.sample for c in report.checks if c.state == "violated"}
+
+
+#: The two members' wallets; the house's accounts; some rows, each the same one whenever asked.
+ONE_WALLET = "SELECT * FROM money.accounts WHERE kind = 'wallet' AND unit = 'EUR' ORDER BY balance DESC LIMIT 1"
+OTHER_WALLET = (
+    "SELECT * FROM money.accounts WHERE kind = 'wallet' AND unit = 'EUR' ORDER BY balance LIMIT 1"
+)
+FEE = "(SELECT id FROM money.accounts WHERE kind = 'fee' AND unit = 'EUR')"
+FUND = "(SELECT id FROM money.accounts WHERE kind = 'protection_fund' AND unit = 'EUR')"
+OPEN_HOLD = "(SELECT id FROM money.holds WHERE state = 'open' ORDER BY id LIMIT 1)"
+REFUNDED = "(SELECT id FROM money.holds WHERE state = 'refunded' ORDER BY id LIMIT 1)"
+SETTLED = "(SELECT id FROM deals.orders WHERE state = 'settled' ORDER BY id LIMIT 1)"
+FUNDED = "(SELECT id FROM deals.orders WHERE state = 'funded' ORDER BY id LIMIT 1)"
+PLANTED = "'00000000-0000-7000-8000-00000000beef'"
+
+
+def transfer(
+    debit: str = FEE,
+    credit: str = FUND,
+    amount: int = 5,
+    code: str = "planted",
+    unit: str = "EUR",
+    hold: str = "NULL",
+    reference: str = PLANTED,
+) -> str:
+    """A transfer written past the posting function, between accounts without a stored balance."""
+    return (
+        "INSERT INTO money.transfers (id, unit, debit_account, credit_account, amount, code,"
+        " reference_id, hold_id, booked_at, value_date) VALUES"
+        f" ({PLANTED}, '{unit}', {debit}, {credit}, {amount}, '{code}', {reference}, {hold},"
+        " '2026-03-01 12:00Z', '2026-03-01')"
+    )  # fmt: skip
+
+
+#: (check, what to do to the database, which row the sample names)
+PLANTS: list[tuple[str, Sequence[str], str]] = [
+    (
+        "L01_transfer_balanced",
+        ["ALTER TABLE money.transfers DROP CONSTRAINT transfers_amount", transfer(amount=0)],
+        PLANTED,
+    ),
+    (
+        "L01_transfer_balanced",
+        ["ALTER TABLE money.transfers DROP CONSTRAINT transfers_two_accounts", transfer(credit=FEE)],
+        PLANTED,
+    ),
+    ("L01_transfer_balanced", [transfer(unit="GBP")], PLANTED),
+    (
+        "L03_balance_is_its_transfers",
+        [
+            f"UPDATE money.accounts SET balance = balance - 1 WHERE id = (SELECT id FROM ({ONE_WALLET}) w)",
+            f"UPDATE money.accounts SET balance = balance + 1 WHERE id = (SELECT id FROM ({OTHER_WALLET}) w)",
+        ],
+        f"(SELECT id FROM ({ONE_WALLET}) w)",
+    ),
+    (
+        "L04_not_overdrawn",
+        [
+            "ALTER TABLE money.accounts DROP CONSTRAINT accounts_not_overdrawn",
+            f"UPDATE money.accounts SET min_balance = balance + 1 WHERE id = (SELECT id FROM ({ONE_WALLET}) w)",
+        ],
+        f"(SELECT id FROM ({ONE_WALLET}) w)",
+    ),
+    *(
+        ("L05_append_only", [f"GRANT {privilege} ON {table} TO handsel_app"], f"'{table} {said}'")
+        for table, privilege, said in (
+            ("money.transfers", "UPDATE", "UPDATE"),
+            ("money.transfers", "UPDATE (amount)", "UPDATE"),
+            ("money.accounts", "UPDATE (balance)", "UPDATE"),
+            ("money.holds", "INSERT", "INSERT"),
+            ("deals.moves", "DELETE", "DELETE"),
+            ("people.decisions", "DELETE", "DELETE"),
+            ("people.messages", "INSERT (text)", "INSERT"),
+            ("foundation.audit_entries", "TRUNCATE", "TRUNCATE"),
+        )
+    ),
+    (
+        "L05_append_only",
+        ["GRANT handsel_owner TO handsel_app WITH INHERIT TRUE"],
+        "'money.transfers INSERT'",
+    ),
+    *(
+        ("L05_append_only", [f"{how} ON {table}" if "DROP" in how else how.format(table)],
+         f"'{table} trigger'")
+        for table in ("money.transfers", "deals.moves", "people.messages", "people.decisions",
+                      "foundation.audit_entries", "foundation.audit_seals")
+        for how in ("DROP TRIGGER append_only", "ALTER TABLE {} DISABLE TRIGGER append_only")
+    ),
+    (
+        "L06_running_balance",
+        [
+            "UPDATE money.transfers SET debit_balance = debit_balance + 1 WHERE id ="
+            f" (SELECT id FROM money.transfers WHERE hold_id = {FUNDED} AND code = 'hold')"
+        ],
+        f"(SELECT id FROM money.transfers WHERE hold_id = {FUNDED} AND code = 'hold')",
+    ),
+    (
+        "L07_amounts_and_dates",
+        [transfer(), f"UPDATE money.transfers SET value_date = value_date + 1 WHERE id = {PLANTED}"],
+        PLANTED,
+    ),
+    (
+        "L07_amounts_and_dates",
+        [
+            "ALTER TABLE money.transfers DROP CONSTRAINT transfers_amount",
+            transfer(amount=10**15 + 1),
+        ],
+        PLANTED,
+    ),
+    ("L08_hold_resolves_once", [transfer(code="hold", hold=OPEN_HOLD)], OPEN_HOLD),
+    (
+        "L09_hold_parts_sum",
+        [f"UPDATE money.holds SET released = 1, refunded = refunded - 1 WHERE id = {REFUNDED}"],
+        REFUNDED,
+    ),
+    (
+        "L10_escrow_is_open_holds",
+        [
+            "SELECT money.post(ARRAY[w.id], ARRAY[h.escrow_account], ARRAY[1], ARRAY['EUR'],"
+            f" ARRAY['planted'], w.id) FROM ({ONE_WALLET}) AS w, money.holds h WHERE h.id = {OPEN_HOLD}"
+        ],
+        f"(SELECT escrow_account FROM money.holds WHERE id = {OPEN_HOLD})",
+    ),
+    (
+        "L11_refund_within_hold",
+        [f"UPDATE money.holds SET payer_account = {FEE} WHERE id = {REFUNDED}"],
+        f"(SELECT id FROM money.transfers WHERE hold_id = {REFUNDED} AND code = 'refund')",
+    ),
+    (
+        "L12_one_answer_per_key",
+        [
+            "ALTER TABLE foundation.answers DROP CONSTRAINT answers_pkey",
+            "INSERT INTO foundation.answers SELECT principal, route, 'planted key', request_sha256,"
+            " status, headers, body FROM (SELECT * FROM foundation.answers LIMIT 1) a,"
+            " generate_series(1, 2)",
+        ],
+        "'planted key'",
+    ),
+    ("L12_one_answer_per_key", ["ALTER TABLE foundation.answers DROP CONSTRAINT answers_pkey"],
+     "'unique index'"),
+    (
+        "L13_one_effect_per_provider_event",
+        ["UPDATE money.top_ups SET state = 'failed'"],
+        "(SELECT id FROM money.top_ups LIMIT 1)",
+    ),
+    (
+        "L13_one_effect_per_provider_event",
+        ["UPDATE money.top_ups SET amount = amount + 1"],
+        "(SELECT id FROM money.top_ups LIMIT 1)",
+    ),
+    (
+        "L13_one_effect_per_provider_event",
+        ["UPDATE money.withdrawals SET state = 'pending' WHERE state = 'paid'"],
+        "(SELECT id FROM money.withdrawals WHERE state = 'pending')",
+    ),
+    (
+        "L13_one_effect_per_provider_event",
+        ["UPDATE money.withdrawals SET state = 'paid' WHERE state = 'returned'"],
+        "(SELECT w.id FROM money.withdrawals w JOIN money.transfers t ON t.reference_id = w.id"
+        " WHERE t.code = 'payout_returned')",
+    ),
+    (
+        "L13_one_effect_per_provider_event",
+        [transfer(code="top_up", reference="(SELECT id FROM money.top_ups LIMIT 1)")],
+        "(SELECT id FROM money.top_ups LIMIT 1)",
+    ),
+    ("L13_one_effect_per_provider_event", [transfer(code="top_up")], PLANTED),
+    (
+        "L14_reversed_once",
+        [
+            "UPDATE money.transfers SET reversal_of = (SELECT id FROM money.transfers WHERE code ="
+            " 'top_up') WHERE code = 'reversal'"
+        ],
+        "(SELECT id FROM money.transfers WHERE code = 'reversal')",
+    ),
+    (
+        "L15_every_move_has_its_event",
+        [f"DELETE FROM foundation.outbox WHERE topic = 'order.accepted' AND aggregate_id = {SETTLED}"],
+        f"(SELECT order_id || '/' || seq FROM deals.moves WHERE order_id = {SETTLED}"
+        " AND to_state = 'accepted')",
+    ),
+    (
+        "L16_audit_chain",
+        [
+            """UPDATE foundation.audit_entries SET body = '{"amount_minor": 1}' WHERE id ="""
+            " (SELECT entry_id FROM foundation.audit_seals WHERE seq = 2)"
+        ],
+        "(SELECT entry_id FROM foundation.audit_seals WHERE seq = 2)",
+    ),
+    (
+        "L16_audit_chain",
+        ["DELETE FROM foundation.audit_seals WHERE seq = 2"],
+        "(SELECT entry_id FROM foundation.audit_seals WHERE seq = 3)",
+    ),
+    (
+        "L16_audit_chain",
+        [
+            "DELETE FROM foundation.audit_seals WHERE seq = (SELECT seq FROM foundation.audit_head)"
+        ],
+        "(SELECT 'head ' || seq FROM foundation.audit_head)",
+    ),
+    (
+        "L16_audit_chain",
+        [
+            "INSERT INTO foundation.audit_entries (id, stream, action, body, at)"
+            f" VALUES ({PLANTED}, 'x', 'never linked', '{{}}', now())"
+        ],
+        PLANTED,
+    ),
+    (
+        "L17_closed_accounts_rest",
+        [
+            "ALTER TABLE money.accounts DROP CONSTRAINT accounts_closed_is_empty",
+            f"UPDATE money.accounts SET state = 'closed' WHERE id = (SELECT id FROM ({ONE_WALLET}) w)",
+        ],
+        f"(SELECT id FROM ({ONE_WALLET}) w)",
+    ),
+    (
+        "L18_nobody_deals_with_himself",
+        [
+            "ALTER TABLE deals.orders DROP CONSTRAINT orders_not_with_oneself",
+            f"UPDATE deals.orders SET provider_id = customer_id WHERE id = {SETTLED}",
+        ],
+        SETTLED,
+    ),
+    (
+        "L18_nobody_deals_with_himself",
+        [
+            "UPDATE money.holds SET payer_account = (SELECT credit_account FROM money.transfers t"
+            " WHERE t.hold_id = holds.id AND t.code = 'release') WHERE state = 'released'"
+        ],
+        "(SELECT id FROM money.transfers WHERE code = 'release' ORDER BY id LIMIT 1)",
+    ),
+    (
+        "L19_hold_period_is_kept",
+        [
+            "UPDATE deals.moves SET at = at - interval '15 days'"
+            f" WHERE transition = 'settle' AND order_id = {SETTLED}"
+        ],
+        SETTLED,
+    ),
+    (
+        "L19_hold_period_is_kept",
+        [f"UPDATE deals.orders SET hold_period = NULL WHERE id = {SETTLED}"],
+        SETTLED,
+    ),
+    ("L20_orders_agree_with_holds", [f"DELETE FROM deals.timers WHERE order_id = {FUNDED}"], FUNDED),
+    (
+        "L20_orders_agree_with_holds",
+        [f"UPDATE deals.orders SET amount = amount + 1 WHERE id = {FUNDED}"],
+        FUNDED,
+    ),
+    (
+        "L20_orders_agree_with_holds",
+        ["UPDATE deals.orders SET state = 'settled' WHERE state = 'funded'"],
+        "(SELECT reference_id FROM money.holds WHERE state = 'open' ORDER BY id LIMIT 1)",
+    ),
+    (
+        "L20_orders_agree_with_holds",
+        [f"UPDATE deals.orders SET state = 'accepted' WHERE id = {SETTLED}"],
+        "(SELECT id FROM deals.orders WHERE state = 'accepted')",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("check", "plant", "row"),
+    PLANTS,
+    ids=[f"{i}-{name[:3]}" for i, (name, _, _) in enumerate(PLANTS)],
+)
+async def test_a_planted_violation_is_found_and_named(
+    conn: asyncpg.Connection, check: str, plant: Sequence[str], row: str
+) -> None:
+    await conn.execute("SET LOCAL session_replication_role = replica")
+    for statement in plant:
+        tag = await conn.execute(statement)
+        assert tag != "UPDATE 0", statement
+
+    found = broken(await invariants.run(conn))
+
+    assert list(found) == [check]
+    assert str(await conn.fetchval(f"SELECT {row}")) in found[check]
+
+
+async def test_money_out_of_nothing_is_found(conn: asyncpg.Connection) -> None:
+    wallet = await conn.fetchval(f"SELECT id FROM ({ONE_WALLET}) w")
+
+    await conn.execute("UPDATE money.accounts SET balance = balance + 1 WHERE id = $1", wallet)
+
+    # A balance without a transfer also is not the sum of its transfers.
+    assert broken(await invariants.run(conn)) == {
+        "L02_unit_sums_to_zero": ["EUR"],
+        "L03_balance_is_its_transfers": [str(wallet)],
+    }
+
+
+async def test_every_check_has_a_plant() -> None:
+    names = [check.name for check in CHECKS]
+
+    assert [name[:3] for name in names] == [f"L{n:02}" for n in range(1, 21)]
+    assert {name for name, _, _ in PLANTS} | {"L02_unit_sums_to_zero"} == set(names)
+
+
+async def test_after_a_real_story_every_check_looks_at_rows_and_is_content(
+    town: Story, database: Database
+) -> None:
+    async with database.reading() as conn:
+        report = await invariants.run(conn)
+
+    assert [(c.name, c.state, c.violations, c.sample) for c in report.checks] == [
+        (check.name, "ok", 0, []) for check in CHECKS
+    ]
+    assert report.violations == 0
+    assert [c.name for c in report.checks if c.rows == 0] == []
+
+
+async def test_a_missing_table_is_not_yet(conn: asyncpg.Connection) -> None:
+    await conn.execute("DROP TABLE foundation.answers, deals.timers CASCADE")
+
+    report = await invariants.run(conn)
+
+    assert [(c.name, c.rows) for c in report.checks if c.state == "not_yet"] == [
+        ("L12_one_answer_per_key", 0),
+        ("L19_hold_period_is_kept", 0),
+        ("L20_orders_agree_with_holds", 0),
+    ]
+    assert report.violations == 0
+
+
+async def test_an_empty_database_is_not_yet_anything(server: embedded.ServerAddress) -> None:
+    admin = await asyncpg.connect(server.url("postgres"))
+    name = f"t_{uuid4().hex[:12]}"
+    await admin.execute(f"CREATE DATABASE {name}")
+    conn = await asyncpg.connect(server.url(name))
+
+    report = await invariants.run(conn)
+
+    await conn.close()
+    await admin.execute(f"DROP DATABASE {name}")
+    await admin.close()
+    assert {c.state for c in report.checks} == {"not_yet"}
+    assert (len(report.checks), report.violations) == (20, 0)
+
+
+async def test_the_sample_is_short_and_the_count_is_whole(conn: asyncpg.Connection) -> None:
+    await conn.execute("SET LOCAL session_replication_role = replica")
+    await conn.execute("UPDATE money.transfers SET value_date = value_date + 1")
+
+    report = await invariants.run(conn)
+
+    (found,) = [c for c in report.checks if c.state == "violated"]
+    assert (found.name, len(found.sample)) == ("L07_amounts_and_dates", 5)
+    assert found.violations == report.violations == found.rows > 5
