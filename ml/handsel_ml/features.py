@@ -41,6 +41,13 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
     group: str
     reads: tuple[str, ...]
     make: Callable[[Sums], Floats]
+    #: The rate that is assumed of somebody without history, where the feature is such a rate.
+    prior: float | None = None
+
+    def is_harmless(self, value: float) -> bool:
+        """Whether the value is no worse than what is assumed of a newcomer: then nothing of the
+        kind has happened, and nobody may be told that it has."""
+        return self.prior is not None and self.sign * (value - self.prior) <= 0
 
 
 def _sum(sums: Sums, names: Sequence[str]) -> Ints:
@@ -82,7 +89,14 @@ def _share(
         quotient = (np.maximum(top, 0) + a) / np.maximum(bottom + b, 1)
         return np.where(bottom > 0, quotient, np.nan)
 
-    return Feature(name=name, sign=sign, group=group, reads=(*part, *whole, *minus), make=make)
+    return Feature(
+        name=name,
+        sign=sign,
+        group=group,
+        reads=(*part, *whole, *minus),
+        make=make,
+        prior=a / b if b else None,
+    )
 
 
 def _age_days(name: str, sign: int, group: str, start: str) -> Feature:

@@ -122,7 +122,8 @@ class Model:
         """What each group costs against the reference member.
 
         Only features that are worse than the reference's own value (or have no history) count,
-        so a feature at its best is never held against anybody, whatever its contribution.
+        so a feature at its best is never held against anybody, whatever its contribution; nor is
+        a rate that a few good deals have not yet brought below what is assumed of a newcomer.
         """
         info = self.info
         factor = info.calibrator.slope(raw) * info.score_map.points_to_double / math.log(2.0)
@@ -131,6 +132,8 @@ class Model:
         usual = zip(info.reference.vector, info.reference.contributions, strict=True)
         for i, (value, contribution) in enumerate(usual):
             missing = math.isnan(vector[i])
+            if not missing and FEATURES[self.kind][i].is_harmless(vector[i]):
+                continue
             if not missing and info.signs[i] * (vector[i] - value) < 0:
                 continue
             if not missing and info.signs[i] != 0 and vector[i] == value:

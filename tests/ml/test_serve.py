@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tests.ml.conftest import NOW
 
 from handsel_ml.bundle import JSON_FILE, MODEL_FILE, BundleInfo, read_bundle, write_bundle
-from handsel_ml.contract import SCORE_KINDS, Fact, ScoreKind
+from handsel_ml.contract import SCORE_KINDS, Fact, FactKind, ScoreKind
 from handsel_ml.errors import BundleInvalid, FactInvalid, ScoringFailed
 from handsel_ml.features import FEATURES, feature_rows
 from handsel_ml.reasons import BUILDING, ENGLISH, TEXTS
@@ -320,3 +320,37 @@ def test_the_raw_call_is_the_same_call(models: Models) -> None:
     assert raw_c_call(model)() == 0
     assert model._calls.score is not None
     assert model._calls.score.out[0] == model.info.reference.raw
+
+
+def test_nobody_is_told_of_failures_that_did_not_happen(models: Models) -> None:
+    then = NOW - timedelta(days=1)
+    facts = [
+        Fact(
+            member_id="m",
+            kind=kind,
+            happened_at=then,
+            known_at=then,
+            source_id=f"o{n}",
+            order_id=f"o{n}",
+            counterparty_id=f"c{n}",
+            role="buyer",
+            amount_minor=2000,
+        )
+        for n in range(4)
+        for kind in (FactKind.ORDER_FUNDED, FactKind.ORDER_SETTLED)
+    ]
+    facts.append(
+        Fact(
+            member_id="m",
+            kind=FactKind.TOP_UP_SUCCEEDED,
+            happened_at=then,
+            known_at=then,
+            source_id="t",
+            amount_minor=5000,
+        )
+    )
+
+    reasons = assess(facts, NOW, models)["financial"].reasons
+
+    blamed = {reason.code for reason in reasons}
+    assert not blamed & {"top_ups", "chargebacks", "funding", "not_delivered"}

@@ -5,6 +5,7 @@ collected and sent in one statement at the end, with the events, just before COM
 request costs few round trips, and an event exists exactly when its cause does.
 """
 
+import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -23,7 +24,7 @@ T = TypeVar("T")
 _ATTEMPTS = 4
 _EVENT_TYPES = ("text[]", "uuid[]", "jsonb[]")
 #: What asyncpg raises on a connection that has died under it (and for other reasons).
-_LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 _Call = tuple[str, tuple[str, ...], tuple[Any, ...]]
 
 
@@ -117,7 +118,7 @@ class Database:
             try:
                 yield conn
             except _LOST as error:
-                if conn.is_closed():
+                if _is_dead(conn):
                     raise Busy("the database went away; whether this was done is unknown") from error
                 raise
 
@@ -197,11 +198,23 @@ async def retrying(attempt: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _rollback(conn: Connection) -> None:
-    """ROLLBACK also while the task is being cancelled; a dead connection has rolled back itself."""
+    """ROLLBACK also while the task is being cancelled; a dead connection has rolled back itself.
+
+    One that cannot even do that must not serve anybody else: it is closed.
+    """
     with anyio.CancelScope(shield=True):
-        if conn.is_closed():
+        if _is_dead(conn):
             return
         try:
             await conn.execute("ROLLBACK")
-        except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, OSError):
-            conn.terminate()
+        except _LOST:
+            with contextlib.suppress(asyncpg.InterfaceError):
+                conn.terminate()
+
+
+def _is_dead(conn: Connection) -> bool:
+    """Whether nothing can be said on it any more; the pool takes a dead one back by itself."""
+    try:
+        return conn.is_closed()
+    except asyncpg.InterfaceError:
+        return True

@@ -3,6 +3,7 @@
 import math
 from typing import Any, Final
 
+import asyncpg
 from litestar import Controller, Request, Response, get
 from litestar.datastructures import State
 from prometheus_client import (
@@ -17,8 +18,6 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from handsel.foundation.db.uow import Database
-from handsel.foundation.jobs import PgQueuerQueue
-from handsel.foundation.jobs.outage import POSSIBLY_TRANSIENT
 
 _BUCKETS: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 #: Counting stops here: a gauge that says "ten thousand or more" is alarming enough.
@@ -69,13 +68,15 @@ class Meters:
 
     async def refresh(self, database: Database) -> None:
         """Read the gauges. A database that is away leaves them unknown (NaN), not stale."""
+        from handsel.foundation.jobs import PgQueuerQueue  # a second to load, for the first scrape
+
         self.pool_open.set(database.pool.get_size())
         self.pool_in_use.set(database.pool.get_size() - database.pool.get_idle_size())
         try:
             async with database.reading() as conn:
                 waiting = await conn.fetchval(_WAITING)
                 stats = await PgQueuerQueue().stats(conn)
-        except POSSIBLY_TRANSIENT:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             self._unknown()
             return
         self.backlog.set(waiting)

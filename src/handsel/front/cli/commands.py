@@ -1,6 +1,5 @@
 """Every command with its options: the table of contents of the command line."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -32,13 +31,10 @@ app.add_typer(process, name="process")
 
 
 def main() -> None:
-    """The entry point: what the user can mend is one sentence and exit status 2."""
+    """The entry point: what the user can mend is one sentence and exit status 2. A reader that has
+    gone (``| head``) ends it with status 1 and in silence; typer sees to that."""
     try:
         app()
-    except BrokenPipeError:
-        # Whoever read our output (``| head``) has gone. Nothing may be written at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:

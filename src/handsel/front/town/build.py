@@ -129,10 +129,15 @@ class Builder:
                 verifications=tuple(person.verified),  # type: ignore[arg-type]
             )
             (member_id,) = await members.create_sandbox_members(tx, [spec])
+            # What a sign-up over the API would have told.
+            tx.emit("member.joined", member_id, {"member_id": member_id, "handle": person.handle})
+            for kind in person.verified:
+                tx.emit("member.verified", member_id, {"member_id": member_id, "kind": kind})
         who = Principal(member_id, _NOBODY, person.handle)
         self._people[person.handle] = who
         money = TopUpInput(
-            amount=PositiveMoney(amount_minor=60_000, currency=self._town.currency), token="tok_ok",  # noqa: S106 - names an outcome
+            amount=PositiveMoney(amount_minor=60_000, currency=self._town.currency),
+            token="tok_ok",  # noqa: S106 - names an outcome
         )
         await self._database.run(lambda tx: payments.start_top_up(tx, who, money))
         for offer in person.listing:
