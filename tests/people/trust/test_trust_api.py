@@ -195,11 +195,29 @@ async def test_refused_confirmation(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [("GET", "/v1/trust"), ("POST", "/v1/trust/checks"), ("POST", "/v1/confirmations")],
-)
-async def test_needs_a_session(client: httpx.AsyncClient, method: str, path: str) -> None:
-    answer = await client.request(method, path, json={})
+AMOUNT = {"amount_minor": 1, "currency": "EUR"}
 
-    assert answer.status_code == 401
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/v1/trust", None),
+        ("POST", "/v1/trust/checks", {"payee": "ada", "amount": AMOUNT}),
+        (
+            "POST",
+            "/v1/confirmations",
+            {
+                "payee_id": encode("mem", uuid4()),
+                "amount": AMOUNT,
+                "terms_hash": TERMS.hex(),
+                "password": PASSWORD,
+            },
+        ),
+    ],
+)
+async def test_needs_a_session(
+    client: httpx.AsyncClient, method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    answer = await client.request(method, path, json=body)
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")

@@ -31,12 +31,6 @@ class Problem(Exception):
         if other is not cls and other.__qualname__ != cls.__qualname__:
             raise TypeError(f"problem code {cls.code!r} belongs to {other.__qualname__}")
 
-    def remember(self, tx: Any) -> None:
-        """What is to be written down of this refusal, in the transaction that stores the answer.
-
-        ``tx`` is a ``Tx``; what the refused request itself did has been rolled back before.
-        """
-
     @classmethod
     def title(cls) -> str:
         """The first line of the docstring."""

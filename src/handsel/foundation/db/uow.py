@@ -119,14 +119,20 @@ class Database:
                 yield conn
             except _LOST as error:
                 if _is_dead(conn):
-                    raise Busy("the database went away; whether this was done is unknown") from error
+                    raise Busy(
+                        "the database went away; whether this was done is unknown"
+                    ) from error
                 raise
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
         try:
             conn = await self.pool.acquire()
-        except (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError) as error:
+        except (
+            OSError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.OperatorInterventionError,
+        ) as error:
             raise Busy("the database cannot be reached") from error
         try:
             yield cast(Connection, conn)

@@ -128,6 +128,8 @@ def _items(error: ValidationException) -> list[dict[str, str]]:
         if isinstance(found, dict):
             source = found.get("source")
             where = found.get("key") or ""
+            if where == "data" and found.get("message") == "'data'":  # Litestar's word for no body
+                return [{"pointer": "", "detail": "a JSON body is required"}]
             name = getattr(source, "value", source)
             if name in (None, "body"):
                 pointer = "/" + where.replace(".", "/") if where else ""

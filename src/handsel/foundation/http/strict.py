@@ -12,6 +12,8 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.exceptions import ClientException, ValidationException
 
+from handsel.foundation.http.principal import provide_principal
+
 _AT = re.compile(r"(?P<message>.*) - at `\$(?P<path>.*)`$", re.DOTALL)
 
 
@@ -21,17 +23,17 @@ class StrictRequest(Request[Any, Any, State]):
     async def json(self) -> Any:
         """The body as the handler's ``data`` type. Raises 400 for what is no JSON, 422 for JSON
         that does not fit."""
-        field = self.route_handler.parsed_data_field
-        if field is None:
+        handler = self.route_handler
+        if handler.parsed_data_field is None:
             return await super().json()
-        body = await self.body()
-        if not body:
-            raise ValidationException(extra=[_item("a JSON body is required")])
         try:
-            return msgspec.json.decode(body, type=field.annotation)
-        except msgspec.ValidationError as error:
-            raise ValidationException(extra=[_item(str(error))]) from error
-        except msgspec.DecodeError as error:
+            return msgspec.json.decode(await self.body(), type=handler.parsed_data_field.annotation)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            # Bodies are read before dependencies; but who may not come in is told so first.
+            if "principal" in handler.parsed_fn_signature.parameters:
+                await provide_principal(self)
+            if isinstance(error, msgspec.ValidationError):
+                raise ValidationException(extra=[_item(str(error))]) from error
             raise ClientException(str(error)) from error
 
 

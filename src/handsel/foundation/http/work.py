@@ -101,7 +101,6 @@ class Work:
             async with begin(conn, claim.opening) as tx:
                 if claim.found is not None:
                     return claim.found
-                problem.remember(tx)
                 idempotency.store(tx, key, stored)
         return stored
 

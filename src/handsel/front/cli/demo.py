@@ -56,9 +56,12 @@ def play(stage: Stage) -> None:
     settle(stage, seller, buyer, order)
     show_credit(stage, seller)
     revoke(stage, buyer, listing)
-    costly = list_lesson(stage, stage.cast("newt"), f"A week of calculus {word}", LARGE)
+    newcomer = stage.cast("newt")
+    costly = list_lesson(stage, newcomer, f"A week of calculus {word}", LARGE)
     refuse_newcomer(stage, costly)
     fund_by_trusted(stage, trusted, costly)
+    seller.post(f"/v1/listings/{listing}/end")
+    newcomer.post(f"/v1/listings/{costly}/end")
 
 
 def list_lesson(stage: Stage, seller: Actor, title: str, amount_minor: int) -> str:

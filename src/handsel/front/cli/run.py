@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from pathlib import Path
 from typing import Literal, cast
 
 from handsel.foundation.core import clock
@@ -24,6 +25,8 @@ def run_house(settings: Settings, *, seed: bool, demo: bool) -> None:
         signals = Signals()
         given = given_url(settings)
         try:
+            if not given:
+                _forget_half_a_town(settings)
             url = open_database(settings, lifetime="tied")
             if seed and (demo or not given):
                 _make_town(url, settings)
@@ -72,7 +75,22 @@ def _make_town(url: str, settings: Settings) -> None:
     with step("Making the sample town") as progress:
         from handsel.front.cli.town import make_town
 
+        _unfinished(settings).touch()
         make_town(url, settings, progress)
+        _unfinished(settings).unlink()
+
+
+def _unfinished(settings: Settings) -> Path:
+    """There while the town is being made: its clock stands in the past and half its deals lack."""
+    return settings.home / "town.unfinished"
+
+
+def _forget_half_a_town(settings: Settings) -> None:
+    """A start that was killed while making the town: nothing else ever ran on that database."""
+    if _unfinished(settings).exists():
+        say("The sample town was left unfinished; beginning again with an empty database")
+        embedded.reset(settings.home)
+        _unfinished(settings).unlink()
 
 
 async def _has_members(url: str) -> bool:

@@ -18,6 +18,7 @@ from handsel.front.worker.handlers import RUN_DUE, handlers
 from handsel.front.worker.subscriptions import SUBSCRIPTIONS
 from handsel.money.payments.sandbox import SandboxGateway
 from handsel.people.members import service as members
+from handsel.people.trust import service as trust
 
 log = structlog.get_logger(__name__)
 _CONCURRENCY = 8
@@ -76,6 +77,7 @@ def periodics(database: Database, settings: Settings) -> list[Periodic]:
             await prune_log(conn, _KEEP_EVENTS)
             await idempotency.prune(conn)
             await members.prune(conn)
+            await trust.prune(conn)
             return await prune(conn, _KEEP_EVENTS) + await prune_handled(conn, _KEEP_EVENTS * 2)
 
     return [

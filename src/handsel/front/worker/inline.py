@@ -52,7 +52,7 @@ class InlineWorker:
     async def _take(self) -> list[Event]:
         async with self._database.transaction() as tx:
             rows = await tx.fetch(
-                "UPDATE foundation.outbox SET relayed_at = clock_timestamp()"
+                "UPDATE foundation.outbox SET relayed_at = occurred_at"
                 " WHERE relayed_at IS NULL RETURNING id, topic, aggregate_id, occurred_at, payload"
             )
         return [Event(**dict(row)) for row in sorted(rows, key=lambda row: row["id"])]

@@ -235,6 +235,10 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'unknown_transfer' USING ERRCODE = 'HS001', DETAIL = 'there is no such transfer';
     END IF;
+    -- Money of a hold moves by resolving it: undone here, the hold and its escrow would disagree.
+    IF was.hold_id IS NOT NULL THEN
+        RAISE EXCEPTION 'transfer_of_hold' USING ERRCODE = 'HS001';
+    END IF;
     IF EXISTS (SELECT FROM money.transfers WHERE reversal_of = p_transfer) THEN
         RAISE EXCEPTION 'already_reversed' USING ERRCODE = 'HS001';
     END IF;

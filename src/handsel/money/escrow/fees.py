@@ -10,7 +10,6 @@ import msgspec
 from handsel.foundation.core.money import share_bps
 from handsel.foundation.core.schema import View
 
-
 #: A share above the whole would make a seller owe money for a sale.
 Bps = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 Count = Annotated[int, msgspec.Meta(ge=0)]

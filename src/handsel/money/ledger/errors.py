@@ -74,6 +74,12 @@ class UnknownTransfer(Conflict):
     code = "unknown_transfer"
 
 
+class TransferOfHold(Conflict):
+    """The transfers of a hold are not reversed: a hold is resolved"""
+
+    code = "transfer_of_hold"
+
+
 class AlreadyReversed(Conflict):
     """This transfer has already been reversed"""
 

@@ -1,5 +1,6 @@
 """Reads of the ledger."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from handsel.foundation.core import paging
@@ -41,9 +42,17 @@ async def held_by_payer(conn: Connection, payer_accounts: list[UUID]) -> dict[st
 
 
 async def statement(
-    conn: Connection, account: Account, secret: bytes, cursor: str | None, page_size: int
+    conn: Connection,
+    account: Account,
+    secret: bytes,
+    cursor: str | None,
+    page_size: int,
+    prefixes: Mapping[str, str],
 ) -> StatementPage:
-    """One page of an account's transfers, newest first, each with the balance after it."""
+    """One page of an account's transfers, newest first, each with the balance after it.
+
+    ``prefixes`` names what a transfer of a code refers to, which the ledger itself does not know.
+    """
     scope = f"statement:{account.id}"
     after = UUID(paging.unseal(secret, scope, cursor)[0]) if cursor else None
     rows = await conn.fetch(_STATEMENT, account.id, after, page_size + 1)
@@ -52,7 +61,7 @@ async def statement(
             id=encode("trf", row["id"]),
             booked_at=row["booked_at"],
             code=row["code"],
-            reference=row["reference_id"].hex,
+            reference=encode(prefixes.get(row["code"], "ref"), row["reference_id"]),
             amount_minor=row["signed_amount"],
             balance_minor=row["balance"],
         )

@@ -105,5 +105,5 @@ def resolve_hold(
 
 
 def reverse(tx: Tx, transfer: UUID) -> None:
-    """Undo a transfer by its mirror image, once."""
+    """Undo a transfer by its mirror image, once; never one of a hold, which is resolved."""
     tx.call("money.reverse", ("uuid",), transfer)

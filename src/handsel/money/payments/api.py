@@ -55,7 +55,9 @@ class WalletController(Controller):
         account = Account("wallet", principal.member_id, currency)
         secret = settings.secret_bytes()
         async with database.reading() as conn:
-            return await ledger.statement(conn, account, secret, cursor, page_size)
+            return await ledger.statement(
+                conn, account, secret, cursor, page_size, service.REFERS_TO
+            )
 
     @post("/top-ups", status_code=202, responses=documented(400, 401, 409, 422))
     async def top_up(

@@ -42,6 +42,16 @@ from handsel.people.trust import service as trust
 _CARD_NUMBER = re.compile(r"(?:\d[ -]?){12,19}")
 _TOKEN = re.compile(r"(tok|bank)_[a-z0-9_]{1,59}")
 
+#: What the reference of a wallet's transfer is, by the transfer's code.
+REFERS_TO = {
+    "top_up": "top",
+    "withdraw": "wdr",
+    "payout_returned": "wdr",
+    "hold": "ord",
+    "refund": "ord",
+    "settle": "ord",
+}
+
 on_constraint("top_ups_unit_fkey", UnknownUnit)
 on_constraint("withdrawals_unit_fkey", UnknownUnit)
 
