@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Any
 
 import anyio
 import pytest
+from meilisearch import Client
 from tests.search.conftest import make_document, uid
 from tests.search.stub_meilisearch import StubMeilisearch
 
@@ -137,6 +139,24 @@ async def test_threads_never_share_a_clients_headers(
 
     assert stub.missing_content_type == 0
     assert len(stub.indexes["listings"].documents) == 39
+
+
+async def test_each_thread_has_a_client_of_its_own(
+    stub: StubMeilisearch, engine: MeilisearchEngine
+) -> None:
+    def both_ways(client: Client) -> tuple[int, int]:
+        for _ in range(10):
+            client.http.get("tasks/0")
+            client.http.post("tasks/0", {})
+        return threading.get_ident(), id(client)
+
+    pairs = await asyncio.gather(
+        *(engine._client.call(both_ways, purpose="search") for _ in range(8))
+    )
+
+    assert len(set(pairs)) == len({thread for thread, _ in pairs}) > 1
+    assert len(set(pairs)) == len({client for _, client in pairs})
+    assert stub.missing_content_type == 0
 
 
 @pytest.mark.parametrize("final", ["invalid_document_fields", "internal"])

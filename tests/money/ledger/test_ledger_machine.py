@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import asyncpg
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -401,6 +401,8 @@ def test_the_ledger_does_what_the_model_says(
                 stateful_step_count=25,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
+                # Shrinking races takes minutes; the steps of a failure are printed anyhow.
+                phases=(Phase.explicit, Phase.reuse, Phase.generate),
             ),
         )
 

@@ -7,7 +7,7 @@ import asyncpg
 from litestar import Controller, get
 
 from handsel import __version__
-from handsel.foundation.core.errors import Problem
+from handsel.foundation.core.errors import Busy, Problem
 from handsel.foundation.core.schema import View
 from handsel.foundation.db.uow import Database
 from handsel.foundation.http.problems import documented
@@ -54,7 +54,7 @@ class HealthController(Controller):
             async with asyncio.timeout(_PATIENCE_S):
                 async with database.reading() as conn:
                     applied = await revision.applied(conn)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except (Busy, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise NotReady(f"the database does not answer ({type(error).__name__})") from None
         if applied < revision.needed():
             raise NotReady(f"the schema is {applied or 'empty'}, {revision.needed()} is needed")

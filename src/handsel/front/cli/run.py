@@ -14,7 +14,7 @@ from handsel.front.cli.console import say, step
 from handsel.front.cli.database import given_url, open_database
 from handsel.front.cli.keeper import DatabaseKeeper
 from handsel.front.cli.serve import check_port
-from handsel.front.cli.supervisor import Hurry, Signals, Supervisor, Tended, stopping
+from handsel.front.cli.supervisor import Signals, Supervisor, Tended, stopping
 
 
 def run_house(settings: Settings, *, seed: bool, demo: bool) -> None:
@@ -31,8 +31,9 @@ def run_house(settings: Settings, *, seed: bool, demo: bool) -> None:
             if seed and (demo or not given):
                 _make_town(url, settings)
             _keep_alive(settings, url, signals, began)
-        except (KeyboardInterrupt, Hurry):
+        except KeyboardInterrupt:
             say("Interrupted while starting")
+            raise
         finally:
             if not given:
                 stopping(lambda mode: _stop_database(settings, mode), signals, say)

@@ -32,20 +32,35 @@ class Hurry(Exception):
 
 
 class Signals:
-    """Ctrl-C, SIGTERM and a closed terminal. The first asks to stop; a second one hurries."""
+    """Ctrl-C, SIGTERM and a closed terminal. The first asks to stop; a second one hurries.
+
+    At first, while starting, all of them are Python's own Ctrl-C: asyncio turns that into the end
+    of its task, whereas an exception of ours out of a handler would strike in the midst of the
+    database driver and leave it waiting for ever.
+    """
 
     def __init__(self) -> None:
         self.asked = 0
-        self.running = False
         self.stopped = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+    def count(self) -> None:
+        """From now on a signal is only counted: the loop that runs looks at it."""
+        signal.signal(signal.SIGINT, self._count)
+
+    def interrupt(self) -> None:
+        """From now on a signal raises ``Hurry``: something that cannot look is waited for."""
+        signal.signal(signal.SIGINT, self._interrupt)
+
+    def _count(self, _number: int, _frame: FrameType | None) -> None:
         self.asked += 1
         self.stopped.set()
-        if not self.running:  # while starting, or while waiting for the end
-            raise (Hurry if self.asked > 1 else KeyboardInterrupt)
+
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked += 1
+        raise Hurry
 
 
 class Supervisor:
@@ -63,7 +78,7 @@ class Supervisor:
     def wait_until_ready(self) -> None:
         """Until /readyz says yes. Raises ``UserError`` with the child's own words if it cannot."""
         began = clock.monotonic()
-        self._signals.running = True
+        self._signals.count()
         while not self._signals.stopped.is_set():
             self._tend()
             if is_ready(self._settings.host, self._settings.port) and self._all_run():
@@ -76,14 +91,13 @@ class Supervisor:
 
     def run(self) -> None:
         """Until a signal."""
-        self._signals.running = True
         while not self._signals.stopped.is_set():
             self._tend()
             self._signals.stopped.wait(_TICK_S)
 
     def stop(self, say: Say) -> None:
         """SIGTERM to the children, a bounded wait, SIGKILL. A second Ctrl-C skips the wait."""
-        self._signals.running = True
+        self._signals.count()
         for child in self._children:
             child.ask_to_stop()
         began = clock.monotonic()
@@ -132,10 +146,13 @@ def reachable(host: str) -> str:
 
 def stopping(stop: Callable[[str], object], signals: Signals, say: Say) -> None:
     """Stop the database: ``stop("fast")``, or after another Ctrl-C ``stop("immediate")``."""
-    signals.running = signals.asked > 1  # in a hurry already: nothing left to interrupt
     try:
-        stop("immediate" if signals.asked > 1 else "fast")
-    except (Hurry, KeyboardInterrupt):
-        signals.running = True
+        if signals.asked <= 1:
+            signals.interrupt()
+            stop("fast")
+            return
+    except Hurry:
         say("Stopping the database at once; it recovers at the next start")
-        stop("immediate")
+    finally:
+        signals.count()
+    stop("immediate")

@@ -231,7 +231,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
 DECLARE
     was money.transfers;
 BEGIN
-    SELECT * INTO was FROM money.transfers WHERE id = p_transfer;
+    -- Locked, so that of two reversals at once the second sees the first, and not the lack of money
+    -- that it leaves behind.
+    SELECT * INTO was FROM money.transfers WHERE id = p_transfer FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'unknown_transfer' USING ERRCODE = 'HS001', DETAIL = 'there is no such transfer';
     END IF;
