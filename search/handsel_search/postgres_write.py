@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from handsel_search.documents import ListingDocument
 from handsel_search.synonyms import category_words
-from handsel_search.text import tsvector_literal
+from handsel_search.text import tsvector_literal, weighted_terms
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -51,10 +53,13 @@ _EXPRESSIONS: Final = {
     "doc": "s.doc::tsvector",
 }
 _STAGE: Final = "search_documents_stage"
+_DIGIT: Final = re.compile("[0-9]")
 
 
-def values(doc: ListingDocument) -> tuple[object, ...]:
-    """A document as a staged row, in the order of the staged columns."""
+def values(doc: ListingDocument, words: Words) -> tuple[object, ...]:
+    """A document as a staged row, in the order of the staged columns; counts its words."""
+    terms = weighted_terms(doc, category_words(doc.category))
+    words.add(terms)
     return (
         doc.id,
         doc.version,
@@ -78,7 +83,7 @@ def values(doc: ListingDocument) -> tuple[object, ...]:
         doc.response_rate,
         doc.settled_count,
         doc.created_at,
-        tsvector_literal(doc, category_words(doc.category)),
+        tsvector_literal(terms),
     )
 
 
@@ -97,28 +102,44 @@ def _insert(schema: str, source: str) -> str:
 # Words are taken in sorted order, so that two writers never wait for each other in a circle.
 _LEARN: Final = """
     INSERT INTO {schema}.search_vocabulary (word, documents)
-    SELECT word, documents FROM (
-        SELECT t.lexeme AS word, count(*)::integer AS documents
-        FROM {source} AS s, unnest(s.doc::tsvector) AS t
-        WHERE length(t.lexeme) BETWEEN 4 AND 40 AND t.lexeme !~ '[0-9]'
-        GROUP BY t.lexeme
-    ) AS found
-    WHERE NOT EXISTS (SELECT FROM {schema}.search_vocabulary AS v WHERE v.word = found.word)
+    SELECT word, documents FROM unnest({words}::text[], {counts}::integer[]) AS f (word, documents)
+    WHERE NOT EXISTS (SELECT FROM {schema}.search_vocabulary AS v WHERE v.word = f.word)
     ORDER BY word
     ON CONFLICT (word) DO NOTHING"""
 
 
-def upsert_sql(schema: str) -> str:
-    """One statement: upsert documents given as one array per staged column, learn their words.
+class Words:
+    """Counts in how many documents each word of the vocabulary's kind occurs."""
 
-    Answers with the number of rows written.
+    def __init__(self) -> None:
+        self._documents: Counter[str] = Counter()
+
+    def add(self, terms: Iterable[str]) -> None:
+        """Count the distinct terms of one document."""
+        self._documents.update(iter(terms))  # of a mapping, update() would add the values
+
+    def arrays(self) -> tuple[list[str], list[int]]:
+        """Words of 4 to 40 characters without digits, and their counts."""
+        known = [
+            (word, count)
+            for word, count in self._documents.items()
+            if 4 <= len(word) <= 40 and not _DIGIT.search(word)
+        ]
+        return [word for word, _ in known], [count for _, count in known]
+
+
+def upsert_sql(schema: str) -> str:
+    """One statement: upsert documents given as one array per staged column, learn words.
+
+    The last two arrays are words and their counts. Answers with the number of rows written.
     """
     arrays = ", ".join(f"${i}::{kind}[]" for i, (_, kind) in enumerate(_STAGED, 1))
-    source = "staged"
+    source, count = "staged", len(_STAGED)
+    learn = _LEARN.format(schema=schema, words=f"${count + 1}", counts=f"${count + 2}")
     return f"""
         WITH staged ({", ".join(_NAMES)}) AS MATERIALIZED (SELECT * FROM unnest({arrays})),
         written AS ({_insert(schema, source)} RETURNING id),
-        learned AS ({_LEARN.format(schema=schema, source=source)})
+        learned AS ({learn})
         SELECT count(*) FROM written"""
 
 
@@ -140,12 +161,14 @@ async def copy_upsert(
     written = 0
     async with conn.transaction():
         await conn.execute(f"CREATE TEMP TABLE {_STAGE} ({stage})")
-        while rows := [values(doc) for doc in islice(source, COPY_ROWS)]:
+        learn = _LEARN.format(schema=schema, words="$1", counts="$2")
+        words = Words()
+        while rows := [values(doc, words) for doc in islice(source, COPY_ROWS)]:
             await conn.copy_records_to_table(_STAGE, records=rows, columns=_NAMES)
             status = await conn.execute(_insert(schema, _STAGE))
             written += int(status.rpartition(" ")[2])
-            await conn.execute(_LEARN.format(schema=schema, source=_STAGE))
             await conn.execute(f"TRUNCATE {_STAGE}")
+        await conn.execute(learn, *words.arrays())
         await conn.execute(f"DROP TABLE {_STAGE}")
     return written
 
@@ -168,6 +191,8 @@ async def refresh_vocabulary(
     return int(status.rpartition(" ")[2])
 
 
-def columns_of(documents: Sequence[ListingDocument]) -> list[list[object]]:
-    """Documents turned into one list per staged column."""
-    return [list(column) for column in zip(*map(values, documents), strict=True)]
+def columns_of(documents: Sequence[ListingDocument]) -> list[Sequence[object]]:
+    """The arguments of :func:`upsert_sql`: a list per staged column, then words and counts."""
+    words = Words()
+    rows = [values(doc, words) for doc in documents]
+    return [*(list(column) for column in zip(*rows, strict=True)), *words.arrays()]

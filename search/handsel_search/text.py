@@ -16,7 +16,15 @@ from typing import Final
 
 from handsel_search.documents import ListingDocument
 
-__all__ = ("cjk_bigrams", "fold", "index_terms", "is_cjk", "runs", "tsvector_literal")
+__all__ = (
+    "cjk_bigrams",
+    "fold",
+    "index_terms",
+    "is_cjk",
+    "runs",
+    "tsvector_literal",
+    "weighted_terms",
+)
 
 TOKEN_MAX: Final = 64  # characters of one word
 FIELD_TERMS_MAX: Final = 3000  # a tsvector position ends at 16,383
@@ -92,12 +100,12 @@ def index_terms(text: str) -> list[tuple[str, int]]:
     return terms[:FIELD_TERMS_MAX]
 
 
-def tsvector_literal(doc: ListingDocument, category_words: tuple[str, ...] = ()) -> str:
-    """The text form of a listing's tsvector.
+def weighted_terms(doc: ListingDocument, category_words: tuple[str, ...] = ()) -> dict[str, str]:
+    """Index term -> its places, such as "1A,12D": position and weight.
 
     Weights: A title; B category (its slug and, where given, its names), pack, kind, tags, handle;
     C neighbourhood and place; D description. Fields are 8 positions apart, so that no pair of
-    words looks adjacent across them. Ready for ``$1::tsvector``: every lexeme is quoted.
+    words looks adjacent across them.
     """
     start = 1
     positions: dict[str, str] = {}
@@ -115,7 +123,12 @@ def tsvector_literal(doc: ListingDocument, category_words: tuple[str, ...] = ())
             positions[term] = place if known is None else f"{known},{place}"
         if terms:
             start += terms[-1][1] + 8
-    return " ".join([f"'{term}':{places}" for term, places in positions.items()])
+    return positions
+
+
+def tsvector_literal(terms: dict[str, str]) -> str:
+    """Weighted terms as the text form of a tsvector: every lexeme quoted."""
+    return " ".join([f"'{term}':{places}" for term, places in terms.items()])
 
 
 @lru_cache(maxsize=4096)

@@ -90,7 +90,8 @@ class House:
     def said(self) -> str:
         return self._output.read_text()
 
-    def start(self, *arguments: str) -> None:
+    def launch(self, *arguments: str) -> None:
+        """Start it, and do not wait."""
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
                 [*CLI, "run", *arguments],
@@ -98,6 +99,10 @@ class House:
                 stdout=output,
                 stderr=output,
             )
+
+    def start(self, *arguments: str) -> None:
+        """Start it and wait until it is ready."""
+        self.launch(*arguments)
         until("ready", lambda: "is ready after" in self.said or self.has_ended())
         assert "is ready after" in self.said, self.said
 

@@ -86,10 +86,9 @@ def broken(report: Report) -> dict[str, list[str]]:
 
 
 #: The two members' wallets; the house's accounts; some rows, each the same one whenever asked.
-ONE_WALLET = "SELECT * FROM money.accounts WHERE kind = 'wallet' AND unit = 'EUR' ORDER BY balance DESC LIMIT 1"
-OTHER_WALLET = (
-    "SELECT * FROM money.accounts WHERE kind = 'wallet' AND unit = 'EUR' ORDER BY balance LIMIT 1"
-)
+WALLETS = "SELECT * FROM money.accounts WHERE kind = 'wallet' AND unit = 'EUR' ORDER BY balance"
+ONE_WALLET, OTHER_WALLET = f"{WALLETS} DESC LIMIT 1", f"{WALLETS} LIMIT 1"
+ONE, OTHER = f"(SELECT id FROM ({ONE_WALLET}) w)", f"(SELECT id FROM ({OTHER_WALLET}) w)"
 FEE = "(SELECT id FROM money.accounts WHERE kind = 'fee' AND unit = 'EUR')"
 FUND = "(SELECT id FROM money.accounts WHERE kind = 'protection_fund' AND unit = 'EUR')"
 OPEN_HOLD = "(SELECT id FROM money.holds WHERE state = 'open' ORDER BY id LIMIT 1)"
@@ -126,25 +125,28 @@ PLANTS: list[tuple[str, Sequence[str], str]] = [
     ),
     (
         "L01_transfer_balanced",
-        ["ALTER TABLE money.transfers DROP CONSTRAINT transfers_two_accounts", transfer(credit=FEE)],
+        [
+            "ALTER TABLE money.transfers DROP CONSTRAINT transfers_two_accounts",
+            transfer(credit=FEE),
+        ],
         PLANTED,
     ),
     ("L01_transfer_balanced", [transfer(unit="GBP")], PLANTED),
     (
         "L03_balance_is_its_transfers",
         [
-            f"UPDATE money.accounts SET balance = balance - 1 WHERE id = (SELECT id FROM ({ONE_WALLET}) w)",
-            f"UPDATE money.accounts SET balance = balance + 1 WHERE id = (SELECT id FROM ({OTHER_WALLET}) w)",
+            f"UPDATE money.accounts SET balance = balance - 1 WHERE id = {ONE}",
+            f"UPDATE money.accounts SET balance = balance + 1 WHERE id = {OTHER}",
         ],
-        f"(SELECT id FROM ({ONE_WALLET}) w)",
+        ONE,
     ),
     (
         "L04_not_overdrawn",
         [
             "ALTER TABLE money.accounts DROP CONSTRAINT accounts_not_overdrawn",
-            f"UPDATE money.accounts SET min_balance = balance + 1 WHERE id = (SELECT id FROM ({ONE_WALLET}) w)",
+            f"UPDATE money.accounts SET min_balance = balance + 1 WHERE id = {ONE}",
         ],
-        f"(SELECT id FROM ({ONE_WALLET}) w)",
+        ONE,
     ),
     *(
         ("L05_append_only", [f"GRANT {privilege} ON {table} TO handsel_app"], f"'{table} {said}'")
@@ -174,14 +176,17 @@ PLANTS: list[tuple[str, Sequence[str], str]] = [
     (
         "L06_running_balance",
         [
-            "UPDATE money.transfers SET debit_balance = debit_balance + 1 WHERE id ="
-            f" (SELECT id FROM money.transfers WHERE hold_id = {FUNDED} AND code = 'hold')"
+            ("UPDATE money.transfers SET debit_balance = debit_balance + 1 WHERE id ="
+            f" (SELECT id FROM money.transfers WHERE hold_id = {FUNDED} AND code = 'hold')")
         ],
         f"(SELECT id FROM money.transfers WHERE hold_id = {FUNDED} AND code = 'hold')",
     ),
     (
         "L07_amounts_and_dates",
-        [transfer(), f"UPDATE money.transfers SET value_date = value_date + 1 WHERE id = {PLANTED}"],
+        [
+            transfer(),
+            f"UPDATE money.transfers SET value_date = value_date + 1 WHERE id = {PLANTED}",
+        ],
         PLANTED,
     ),
     (
@@ -201,8 +206,9 @@ PLANTS: list[tuple[str, Sequence[str], str]] = [
     (
         "L10_escrow_is_open_holds",
         [
-            "SELECT money.post(ARRAY[w.id], ARRAY[h.escrow_account], ARRAY[1], ARRAY['EUR'],"
-            f" ARRAY['planted'], w.id) FROM ({ONE_WALLET}) AS w, money.holds h WHERE h.id = {OPEN_HOLD}"
+            ("SELECT money.post(ARRAY[w.id], ARRAY[h.escrow_account], ARRAY[1], ARRAY['EUR'],"
+            f" ARRAY['planted'], w.id) FROM ({ONE_WALLET}) AS w, money.holds h"
+            f" WHERE h.id = {OPEN_HOLD}")
         ],
         f"(SELECT escrow_account FROM money.holds WHERE id = {OPEN_HOLD})",
     ),
@@ -215,9 +221,9 @@ PLANTS: list[tuple[str, Sequence[str], str]] = [
         "L12_one_answer_per_key",
         [
             "ALTER TABLE foundation.answers DROP CONSTRAINT answers_pkey",
-            "INSERT INTO foundation.answers SELECT principal, route, 'planted key', request_sha256,"
+            ("INSERT INTO foundation.answers SELECT principal, route, 'planted key', request_sha256,"
             " status, headers, body FROM (SELECT * FROM foundation.answers LIMIT 1) a,"
-            " generate_series(1, 2)",
+            " generate_series(1, 2)"),
         ],
         "'planted key'",
     ),
@@ -241,8 +247,8 @@ PLANTS: list[tuple[str, Sequence[str], str]] = [
     (
         "L13_one_effect_per_provider_event",
         ["UPDATE money.withdrawals SET state = 'paid' WHERE state = 'returned'"],
-        "(SELECT w.id FROM money.withdrawals w JOIN money.transfers t ON t.reference_id = w.id"
-        " WHERE t.code = 'payout_returned')",
+        ("(SELECT w.id FROM money.withdrawals w JOIN money.transfers t ON t.reference_id = w.id"
+        " WHERE t.code = 'payout_returned')"),
     ),
     (
         "L13_one_effect_per_provider_event",
@@ -253,22 +259,25 @@ PLANTS: list[tuple[str, Sequence[str], str]] = [
     (
         "L14_reversed_once",
         [
-            "UPDATE money.transfers SET reversal_of = (SELECT id FROM money.transfers WHERE code ="
-            " 'top_up') WHERE code = 'reversal'"
+            ("UPDATE money.transfers SET reversal_of = (SELECT id FROM money.transfers WHERE code ="
+            " 'top_up') WHERE code = 'reversal'")
         ],
         "(SELECT id FROM money.transfers WHERE code = 'reversal')",
     ),
     (
         "L15_every_move_has_its_event",
-        [f"DELETE FROM foundation.outbox WHERE topic = 'order.accepted' AND aggregate_id = {SETTLED}"],
-        f"(SELECT order_id || '/' || seq FROM deals.moves WHERE order_id = {SETTLED}"
-        " AND to_state = 'accepted')",
+        [
+            ("DELETE FROM foundation.outbox WHERE topic = 'order.accepted'"
+            f" AND aggregate_id = {SETTLED}")
+        ],
+        (f"(SELECT order_id || '/' || seq FROM deals.moves WHERE order_id = {SETTLED}"
+        " AND to_state = 'accepted')"),
     ),
     (
         "L16_audit_chain",
         [
-            """UPDATE foundation.audit_entries SET body = '{"amount_minor": 1}' WHERE id ="""
-            " (SELECT entry_id FROM foundation.audit_seals WHERE seq = 2)"
+            ("""UPDATE foundation.audit_entries SET body = '{"amount_minor": 1}' WHERE id ="""
+            " (SELECT entry_id FROM foundation.audit_seals WHERE seq = 2)")
         ],
         "(SELECT entry_id FROM foundation.audit_seals WHERE seq = 2)",
     ),
@@ -287,8 +296,8 @@ PLANTS: list[tuple[str, Sequence[str], str]] = [
     (
         "L16_audit_chain",
         [
-            "INSERT INTO foundation.audit_entries (id, stream, action, body, at)"
-            f" VALUES ({PLANTED}, 'x', 'never linked', '{{}}', now())"
+            ("INSERT INTO foundation.audit_entries (id, stream, action, body, at)"
+            f" VALUES ({PLANTED}, 'x', 'never linked', '{{}}', now())")
         ],
         PLANTED,
     ),
@@ -296,9 +305,9 @@ PLANTS: list[tuple[str, Sequence[str], str]] = [
         "L17_closed_accounts_rest",
         [
             "ALTER TABLE money.accounts DROP CONSTRAINT accounts_closed_is_empty",
-            f"UPDATE money.accounts SET state = 'closed' WHERE id = (SELECT id FROM ({ONE_WALLET}) w)",
+            f"UPDATE money.accounts SET state = 'closed' WHERE id = {ONE}",
         ],
-        f"(SELECT id FROM ({ONE_WALLET}) w)",
+        ONE,
     ),
     (
         "L18_nobody_deals_with_himself",
@@ -311,16 +320,16 @@ PLANTS: list[tuple[str, Sequence[str], str]] = [
     (
         "L18_nobody_deals_with_himself",
         [
-            "UPDATE money.holds SET payer_account = (SELECT credit_account FROM money.transfers t"
-            " WHERE t.hold_id = holds.id AND t.code = 'release') WHERE state = 'released'"
+            ("UPDATE money.holds SET payer_account = (SELECT credit_account FROM money.transfers t"
+            " WHERE t.hold_id = holds.id AND t.code = 'release') WHERE state = 'released'")
         ],
         "(SELECT id FROM money.transfers WHERE code = 'release' ORDER BY id LIMIT 1)",
     ),
     (
         "L19_hold_period_is_kept",
         [
-            "UPDATE deals.moves SET at = at - interval '15 days'"
-            f" WHERE transition = 'settle' AND order_id = {SETTLED}"
+            ("UPDATE deals.moves SET at = at - interval '15 days'"
+            f" WHERE transition = 'settle' AND order_id = {SETTLED}")
         ],
         SETTLED,
     ),
@@ -329,7 +338,11 @@ PLANTS: list[tuple[str, Sequence[str], str]] = [
         [f"UPDATE deals.orders SET hold_period = NULL WHERE id = {SETTLED}"],
         SETTLED,
     ),
-    ("L20_orders_agree_with_holds", [f"DELETE FROM deals.timers WHERE order_id = {FUNDED}"], FUNDED),
+    (
+        "L20_orders_agree_with_holds",
+        [f"DELETE FROM deals.timers WHERE order_id = {FUNDED}"],
+        FUNDED,
+    ),
     (
         "L20_orders_agree_with_holds",
         [f"UPDATE deals.orders SET amount = amount + 1 WHERE id = {FUNDED}"],

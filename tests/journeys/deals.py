@@ -130,5 +130,3 @@ OBJECT = ("object", "customer", {})
 #: What funding leaves behind, and what an order that gave everything back does.
 HELD = ((START - PRICE, 0, PRICE), (0, 0, 0))
 UNTOUCHED = ((START, 0, 0), (0, 0, 0))
-
-

@@ -64,7 +64,11 @@ async def test_a_payment_is_taken_back_whole(story: Story) -> None:
 
     assert await deal.state() == "revoked"
     assert await deal.wallets() == UNTOUCHED
-    assert await deal.timeline() == [INITIATE, FUND_MOVE, ("revoke", "customer", {"customer": PRICE})]
+    assert await deal.timeline() == [
+        INITIATE,
+        FUND_MOVE,
+        ("revoke", "customer", {"customer": PRICE}),
+    ]
     assert await told(deal.seller) == ["order_funded", "order_revoked"]
     assert await told(deal.buyer) == []
 
@@ -182,7 +186,9 @@ async def test_a_share_that_was_paid_still_counts_against_the_limit(story: Story
     assert (used["per_24h"], used["per_30d"]) == (PRICE, PRICE)
 
 
-@pytest.mark.parametrize("moves", [("accept", "withdraw"), ("decline",), ("accept", "deliver", "give_back")])
+@pytest.mark.parametrize(
+    "moves", [("accept", "withdraw"), ("decline",), ("accept", "deliver", "give_back")]
+)
 async def test_what_was_given_back_no_longer_counts(story: Story, moves: Sequence[str]) -> None:
     deal = await brought_to(story, *moves)
 

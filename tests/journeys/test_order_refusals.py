@@ -32,7 +32,10 @@ async def snapshot(story: Story, *order_ids: str) -> list[Any]:
             await conn.fetch(sql, *args)
             for sql, args in (
                 ("SELECT * FROM deals.orders WHERE id = ANY ($1) ORDER BY id", (ids,)),
-                ("SELECT * FROM deals.moves WHERE order_id = ANY ($1) ORDER BY order_id, seq", (ids,)),
+                (
+                    "SELECT * FROM deals.moves WHERE order_id = ANY ($1) ORDER BY order_id, seq",
+                    (ids,),
+                ),
                 ("SELECT * FROM deals.timers WHERE order_id = ANY ($1) ORDER BY 1, 2", (ids,)),
                 ("SELECT * FROM money.accounts ORDER BY id", ()),
                 ("SELECT * FROM money.holds ORDER BY id", ()),
@@ -64,9 +67,7 @@ async def test_every_move_that_the_table_does_not_have_is_refused(story: Story, 
             known = TABLE.get((state, name))
             if known and known[0] == role:
                 continue
-            code, status = (
-                ("not_your_move", 403) if known else ("transition_not_allowed", 409)
-            )
+            code, status = ("not_your_move", 403) if known else ("transition_not_allowed", 409)
             problem = await who.refused(path, {"name": name, "note": "a note"}, status)
             assert problem["code"] == code, (state, name, role)
             if status == 409:

@@ -69,9 +69,7 @@ default = "All goes back."
 def read(tmp_path: Path, text: str) -> Process:
     file = tmp_path / "tiny.v1.toml"
     file.write_text(text)
-    return load(
-        file, guards=["may_pay"], actions=["hold", "release", "refund"], terms=["patience"]
-    )
+    return load(file, guards=["may_pay"], actions=["hold", "release", "refund"], terms=["patience"])
 
 
 def test_a_good_process_is_loaded(tmp_path: Path) -> None:
@@ -86,7 +84,9 @@ def test_a_good_process_is_loaded(tmp_path: Path) -> None:
     ]
 
 
-ANOTHER = '\n[[transitions]]\nname = "{name}"\nfrom = ["{source}"]\nto = "{to}"\nactor = "{actor}"\n'
+ANOTHER = (
+    '\n[[transitions]]\nname = "{name}"\nfrom = ["{source}"]\nto = "{to}"\nactor = "{actor}"\n'
+)
 TIMED = ANOTHER + 'at = ["entered + P1D"]\ndefault = "x"\n'
 
 
@@ -99,7 +99,7 @@ def another(template: str = ANOTHER, **names: str) -> str:
     ("old", "new", "fault"),
     [
         ('name = "drop"', 'name = "fund"', "transition fund is named twice"),
-        ('from = ["open"]\nto = "back"', 'from = ["opne"]\nto = "back"', "drop: unknown state opne"),
+        ('from = ["open"]\nto = "back"', 'from = ["x"]\nto = "back"', "drop: unknown state x"),
         ('from = ["open"]\nto = "back"', 'from = []\nto = "back"', "drop: starts from no state"),
         ('from = ["open"]\nto = "back"', 'to = "back"', "drop: starts from no state"),
         ('to = "done"', 'to = "gone"', "pay: unknown state gone"),
@@ -110,7 +110,11 @@ def another(template: str = ANOTHER, **names: str) -> str:
         ("until {by}", "until {when}", "state held: unknown name {when} in the promise"),
         ("until {by}", "until {", "state held: the promise is no template"),
         ("until {by}", "until {}", "state held: unknown name {} in the promise"),
-        ("[states.done]", '[states.lost]\npromise = "?"\n[states.done]', "state lost cannot be reached"),
+        (
+            "[states.done]",
+            '[states.lost]\npromise = "?"\n[states.done]',
+            "state lost cannot be reached",
+        ),
         (
             "[states.done]",
             '[states.lost]\npromise = "?"\n[states.done]',
@@ -123,7 +127,11 @@ def another(template: str = ANOTHER, **names: str) -> str:
             "terminal state done still holds money",
         ),
         ('undo = "refund"\n', "", "fund: a money action names its inverse or is final"),
-        ('undo = "refund"\n', 'undo = "refund"\nfinal = true\n', "fund: a money action names its inv"),
+        (
+            'undo = "refund"\n',
+            'undo = "refund"\nfinal = true\n',
+            "fund: a money action names its inverse or is final",
+        ),
         (
             'money = "release"\nfinal = true\n',
             "",
@@ -190,7 +198,9 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(ProcessInvalid) as refused:
         read(tmp_path, bad)
 
-    assert str(refused.value) == "tiny.v1.toml: fund: unknown guard may_fly; lapse: unknown term mercy"
+    assert (
+        str(refused.value) == "tiny.v1.toml: fund: unknown guard may_fly; lapse: unknown term mercy"
+    )
 
 
 def test_two_timers_of_one_state_need_different_priorities(tmp_path: Path) -> None:
@@ -214,7 +224,9 @@ def test_durations(text: str, expected: timedelta) -> None:
     assert parse_duration(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "P", "PT", "3D", "P1M", "P1Y", "P1.5D", "-P1D", "P1D ", "PT1"])
+@pytest.mark.parametrize(
+    "text", ["", "P", "PT", "3D", "P1M", "P1Y", "P1.5D", "-P1D", "P1D ", "PT1"]
+)
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="ISO 8601"):
         parse_duration(text)

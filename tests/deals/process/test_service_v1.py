@@ -24,7 +24,8 @@ from handsel.money.ledger.service import LONGEST_HOLD
 ROLES: tuple[Role, ...] = ("customer", "provider", "system")
 FUNDED = {"funded", "accepted", "delivered", "objected"}
 TERMINAL = {
-    "payment_expired", "revoked", "declined", "expired", "cancelled", "refunded", "shared", "settled",
+    "payment_expired", "revoked", "declined", "expired", "cancelled", "refunded", "shared",
+    "settled",
 }  # fmt: skip
 #: (state, transition) -> (who, where to, what happens to the money)
 TABLE: dict[tuple[str, str], tuple[Role, str, str | None]] = {
@@ -64,7 +65,9 @@ def process() -> Process:
 
 def test_the_file_says_what_the_table_says(process: Process) -> None:
     found = {
-        (source, t.name): (t.actor, t.to, t.money) for t in process.transitions for source in t.source
+        (source, t.name): (t.actor, t.to, t.money)
+        for t in process.transitions
+        for source in t.source
     }
 
     assert found == TABLE
@@ -91,7 +94,9 @@ def test_every_other_state_transition_and_actor_is_refused(process: Process) -> 
         else:
             with pytest.raises(TransitionNotAllowed) as caught:
                 engine.choose(process, state, name, role)
-            options = sorted(n for (s, n), (who, _, _) in TABLE.items() if (s, who) == (state, role))
+            options = sorted(
+                n for (s, n), (who, _, _) in TABLE.items() if (s, who) == (state, role)
+            )
             assert caught.value.members["state"] == state
             assert sorted(caught.value.members["allowed_transitions"]) == options
         refused += 1

@@ -162,7 +162,9 @@ async def test_a_key_belongs_to_a_member_and_a_route(
     answers = [
         await send(http, member, TOP_UPS, top_up(), "shared"),
         await send(http, other, TOP_UPS, top_up(77), "shared"),
-        await send(http, member, "/v1/payout-methods", {"token": "bank_ok", "label": "x"}, "shared"),
+        await send(
+            http, member, "/v1/payout-methods", {"token": "bank_ok", "label": "x"}, "shared"
+        ),
     ]
 
     assert [answer.status_code for answer in answers] == [202, 202, 201]
@@ -182,7 +184,12 @@ async def test_a_key_belongs_to_a_member_and_a_route(
     ],
 )
 async def test_a_key_that_is_none_is_refused(
-    http: httpx.AsyncClient, database: Database, member: Member, key: str | None, status: int, code: str
+    http: httpx.AsyncClient,
+    database: Database,
+    member: Member,
+    key: str | None,
+    status: int,
+    code: str,
 ) -> None:
     answer = await send(http, member, TOP_UPS, top_up(), key)
 
@@ -370,7 +377,7 @@ async def test_of_two_changes_with_one_etag_one_wins(
 async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
     """Ask the server until it says so."""
     async with asyncio.timeout(10):
-        while not await holds():
+        while not await holds():  # noqa: ASYNC110 - a server cannot set our event
             await asyncio.sleep(0.01)
 
 
@@ -398,12 +405,18 @@ async def waiting(raw: asyncpg.Connection) -> bool:
 
 
 async def test_a_deadlock_is_tried_again(
-    http: httpx.AsyncClient, database: Database, member: Member, raw: asyncpg.Connection, database_url: str
+    http: httpx.AsyncClient,
+    database: Database,
+    member: Member,
+    raw: asyncpg.Connection,
+    database_url: str,
 ) -> None:
     method = await bank(http, member)
     body = {"amount": top_up(400)["amount"], "payout_method": method}
     async with database.reading() as conn:
-        aborted = await conn.fetchval("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        aborted = await conn.fetchval(
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        )
 
     # The request writes its answer last; another session holds that key and wants the wallet.
     async with locked_wallet(database_url, member) as other:
@@ -490,9 +503,7 @@ async def test_a_commit_that_fails_is_an_error_and_nothing_is_stored(
     assert await made(database, member) == 1
 
 
-@pytest.mark.parametrize(
-    ("times", "status", "effects"), [(1, 202, 1), (3, 202, 1), (4, 503, 0)]
-)
+@pytest.mark.parametrize(("times", "status", "effects"), [(1, 202, 1), (3, 202, 1), (4, 503, 0)])
 async def test_a_serialisation_failure_at_commit_is_tried_again_three_times(
     http: httpx.AsyncClient, database: Database, member: Member, raw: asyncpg.Connection,
     times: int, status: int, effects: int,

@@ -34,7 +34,12 @@ async def parties(tx: Tx) -> tuple[UUID, UUID, UUID]:
 async def balances(tx: Tx, buyer: UUID, seller: UUID, order: UUID) -> Balances:
     """Buyer's wallet, escrow, seller's pending money, seller's wallet."""
     found = []
-    for kind, owner in (("wallet", buyer), ("escrow", order), ("pending", seller), ("wallet", seller)):
+    for kind, owner in (
+        ("wallet", buyer),
+        ("escrow", order),
+        ("pending", seller),
+        ("wallet", seller),
+    ):
         account = Account(kind, owner, "EUR")
         sql = "SELECT coalesce((SELECT balance FROM money.accounts WHERE id = $1), 0)"
         found.append(await tx.fetchval(sql, account.id))

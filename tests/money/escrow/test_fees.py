@@ -48,7 +48,14 @@ def fee_of(price: int, currency: str = "EUR", orders: int = 3, pair: int = 0) ->
     ],
 )
 def test_a_fee_is_what_the_table_says(
-    price: int, currency: str, orders: int, pair: int, amount: int, fund: int, rate: int, reason: str
+    price: int,
+    currency: str,
+    orders: int,
+    pair: int,
+    amount: int,
+    fund: int,
+    rate: int,
+    reason: str,
 ) -> None:
     fee = fee_of(price, currency, orders, pair)
 
@@ -63,7 +70,15 @@ def test_a_fee_is_what_the_table_says(
 
 @pytest.mark.parametrize(
     ("part", "amount", "fund"),
-    [(0, 0, 0), (1, 0, 0), (13, 1, 0), (1499, 119, 11), (1500, 120, 12), (2998, 239, 23), (2999, 240, 24)],
+    [
+        (0, 0, 0),
+        (1, 0, 0),
+        (13, 1, 0),
+        (1499, 119, 11),
+        (1500, 120, 12),
+        (2998, 239, 23),
+        (2999, 240, 24),
+    ],
 )
 def test_a_part_of_the_price_pays_its_part_of_the_fee_rounded_down(
     part: int, amount: int, fund: int
@@ -83,7 +98,9 @@ def test_a_fee_is_within_the_price_its_cap_and_holds_its_fund_share(
     assert 0 <= fee.fund_share_minor <= fee.amount_minor <= price
     assert fee.amount_minor <= TABLE.cap_minor.get(currency, price)
     assert (fee.amount_minor == 0) or orders >= 3
-    assert abs(fee.amount_minor * 10_000 - price * fee.rate_bps) <= 5_000 or fee.amount_minor == 5000
+    assert (
+        abs(fee.amount_minor * 10_000 - price * fee.rate_bps) <= 5_000 or fee.amount_minor == 5000
+    )
 
 
 @given(prices, currencies, counts, counts, counts)
@@ -126,9 +143,15 @@ def test_the_shipped_table_is_the_published_one() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"rate_bps": 10_001}, {"rate_bps": -1}, {"repeat_rate_bps": 10_001}, {"cap_minor": {"EUR": -1}},
-     {"free_first_orders": -1}, {"share": {"protection_fund_bps": 10_001}}],
-)  # fmt: skip
+    [
+        {"rate_bps": 10_001},
+        {"rate_bps": -1},
+        {"repeat_rate_bps": 10_001},
+        {"cap_minor": {"EUR": -1}},
+        {"free_first_orders": -1},
+        {"share": {"protection_fund_bps": 10_001}},
+    ],
+)
 def test_a_table_under_which_a_seller_would_owe_money_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(msgspec.to_builtins(TABLE) | change, FeeTable)

@@ -151,7 +151,10 @@ async def test_a_reversal_mirrors_once(tx: Tx) -> None:
         "UPDATE money.transfers SET amount = 1",
         "DELETE FROM money.transfers",
         "UPDATE money.accounts SET balance = 10",
-        "INSERT INTO money.accounts (kind, owner_id, unit, folded) VALUES ('wallet', uuidv7(), 'EUR', true)",
+        (
+            "INSERT INTO money.accounts (kind, owner_id, unit, folded)"
+            " VALUES ('wallet', uuidv7(), 'EUR', true)"
+        ),
         "UPDATE money.holds SET state = 'released'",
         "TRUNCATE money.transfers CASCADE",
     ],

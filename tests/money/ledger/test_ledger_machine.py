@@ -69,7 +69,9 @@ class Model:
         self.rows += len(steps)
         return DONE
 
-    def _step(self, after: dict[Account, int], debit: Account, credit: Account, amount: int) -> None:
+    def _step(
+        self, after: dict[Account, int], debit: Account, credit: Account, amount: int
+    ) -> None:
         if not 1 <= amount <= 10**15:
             raise Refused("invalid_amount")
         if debit == credit:
@@ -186,7 +188,9 @@ class LedgerMachine(RuleBasedStateMachine):
         assert found == said
 
     @precondition(lambda self: self.model.holds)
-    @rule(which=indexes, seller=people, fee=st.integers(0, 9), wrong=st.sampled_from([0, 0, 0, 1, -1]))
+    @rule(
+        which=indexes, seller=people, fee=st.integers(0, 9), wrong=st.sampled_from([0, 0, 0, 1, -1])
+    )
     def release(self, which: int, seller: int, fee: int, wrong: int) -> None:
         order, amount = self._pick(which)
         seller, fee = self._other_than_payer(order, seller), min(fee, amount)
@@ -219,7 +223,14 @@ class LedgerMachine(RuleBasedStateMachine):
 
         found = self._send(
             lambda tx: escrow.split(
-                tx, order, payer.owner, self.wallets[seller].owner, kept, amount - kept, UNIT, _fee(0)
+                tx,
+                order,
+                payer.owner,
+                self.wallets[seller].owner,
+                kept,
+                amount - kept,
+                UNIT,
+                _fee(0),
             )
         )
 
@@ -323,7 +334,8 @@ class LedgerMachine(RuleBasedStateMachine):
         references = [*self.references, *self.model.holds]
         async with self.database.reading() as conn:
             found = await conn.fetch(
-                "SELECT id, balance FROM money.accounts WHERE id = ANY ($1)", [a.id for a in accounts]
+                "SELECT id, balance FROM money.accounts WHERE id = ANY ($1)",
+                [a.id for a in accounts],
             )
             rows = await conn.fetchval(
                 "SELECT count(*) FROM money.transfers WHERE reference_id = ANY ($1)", references
@@ -386,9 +398,7 @@ async def check(url: str) -> invariants.Report:
         await conn.close()
 
 
-def test_the_ledger_does_what_the_model_says(
-    server: embedded.ServerAddress, template: str
-) -> None:
+def test_the_ledger_does_what_the_model_says(server: embedded.ServerAddress, template: str) -> None:
     name = f"t_{uuid4().hex[:12]}"
     asyncio.run(_admin(server, f"CREATE DATABASE {name} TEMPLATE {template}"))
     url = server.url(name)

@@ -25,7 +25,7 @@ async def top_up(member: Member, token: str, amount_minor: int = 1234) -> Any:
     return await member.made("/v1/wallet/top-ups", body)
 
 
-async def method(member: Member, token: str = "bank_ok") -> str:
+async def method(member: Member, token: str = "bank_ok") -> str:  # noqa: S107 - not a secret
     made = await member.made("/v1/payout-methods", {"token": token, "label": "My bank"})
     return str(made["id"])
 
@@ -34,7 +34,8 @@ async def moved(story: Story, reference: UUID) -> list[tuple[str, int]]:
     """(code, amount) of every transfer that an intent led to."""
     async with story.database.reading() as conn:
         rows = await conn.fetch(
-            "SELECT code, amount FROM money.transfers WHERE reference_id = $1 ORDER BY id", reference
+            "SELECT code, amount FROM money.transfers WHERE reference_id = $1 ORDER BY id",
+            reference,
         )
     return [(row["code"], row["amount"]) for row in rows]
 
@@ -43,7 +44,8 @@ async def asked(story: Story, what: str, key: UUID) -> int | None:
     """How often the provider was asked under a key."""
     async with story.database.reading() as conn:
         found: int | None = await conn.fetchval(
-            "SELECT attempts FROM money.sandbox_provider WHERE idempotency_key = $1", f"{what}:{key}"
+            "SELECT attempts FROM money.sandbox_provider WHERE idempotency_key = $1",
+            f"{what}:{key}",
         )
     return found
 

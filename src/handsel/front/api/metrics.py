@@ -17,6 +17,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
+from handsel.foundation.core.errors import Busy
 from handsel.foundation.db.uow import Database
 
 _BUCKETS: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -76,7 +77,7 @@ class Meters:
             async with database.reading() as conn:
                 waiting = await conn.fetchval(_WAITING)
                 stats = await PgQueuerQueue().stats(conn)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        except (Busy, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             self._unknown()
             return
         self.backlog.set(waiting)
