@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -143,6 +144,13 @@ def upsert_sql(schema: str) -> str:
         SELECT count(*) FROM written"""
 
 
+def _transaction(
+    conn: Connection[Any] | PoolConnectionProxy[Any],
+) -> AbstractAsyncContextManager[object]:
+    """The caller's transaction where there is one, however it was begun; else one of our own."""
+    return nullcontext() if conn.is_in_transaction() else conn.transaction()
+
+
 async def copy_upsert(
     conn: Connection[Any] | PoolConnectionProxy[Any],
     documents: Iterable[ListingDocument],
@@ -159,7 +167,7 @@ async def copy_upsert(
     source = iter(documents)
     stage = ", ".join(f"{name} {kind}" for name, kind in _STAGED)
     written = 0
-    async with conn.transaction():
+    async with _transaction(conn):
         await conn.execute(f"CREATE TEMP TABLE {_STAGE} ({stage})")
         learn = _LEARN.format(schema=schema, words="$1", counts="$2")
         words = Words()
@@ -180,7 +188,7 @@ async def refresh_vocabulary(
 
     About 4 s per 100,000 documents: a nightly job.
     """
-    async with conn.transaction():
+    async with _transaction(conn):
         await conn.execute(f"DELETE FROM {schema}.search_vocabulary")
         status: str = await conn.execute(
             f"""

@@ -28,7 +28,7 @@ from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database, Tx
 from handsel_search.errors import InvalidMapping
 from handsel_search.mapping import BadRow, CsvMapping, MappedRow, read_rows, shipped_mapping
-from handsel_search.postgres import PostgresEngine
+from handsel_search.postgres import copy_upsert
 
 _BATCH = 2000
 _LOCK = 73
@@ -165,7 +165,7 @@ class _Import:
         await insert(tx, self._mapping.name, self._source, added)
         await update(tx, self._mapping.name, self._source, edited)
         documents = await documents_of(tx.conn, [entry.id for entry in (*added, *edited)])
-        await PostgresEngine(tx.conn).upsert(documents)
+        await copy_upsert(tx.conn, documents)
 
     async def _known(self, tx: Tx, ids: list[str]) -> dict[str, tuple[UUID, bytes]]:
         found = await tx.fetch(
