@@ -1,6 +1,7 @@
 """The house rules hold for every module, and each of them can be broken."""
 
 import pytest
+
 from tests.architecture.rules import LONGEST_FILE, LONGEST_FUNCTION, RULES, Source, sources
 
 SERVICE = "src/handsel/deals/orders/service.py"

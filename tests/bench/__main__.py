@@ -3,14 +3,13 @@
 import sys
 from pathlib import Path
 
+from handsel.foundation.core.settings import load
 from tests.bench.http import http_money_vs_posting
 from tests.bench.posting import function_vs_six_statements, service_vs_pgbench
 from tests.bench.rounds import Effort, report
 from tests.bench.scoring import score_vs_c_api
 from tests.bench.searching import search_p95_vs_query
 from tests.bench.server import bench_server
-
-from handsel.foundation.core.settings import load
 
 _WITH_SERVER = {
     "posting_function_vs_six_statements": function_vs_six_statements,

@@ -16,9 +16,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import uvloop
-from tests.bench.posting import FUNCTION, script
-from tests.bench.rounds import Effort, Line, compare
-from tests.bench.server import Bench
 
 from handsel.foundation.db.pool import open_pool
 from handsel.foundation.db.uow import Database, Tx
@@ -27,6 +24,9 @@ from handsel.money.ledger.service import HOUSE, Account, Transfer
 from handsel.people.members import service as members
 from handsel.people.members.schemas import SandboxMember
 from handsel.people.trust import service as trust
+from tests.bench.posting import FUNCTION, script
+from tests.bench.rounds import Effort, Line, compare
+from tests.bench.server import Bench
 
 CLIENTS = 16
 _PRICE = 100

@@ -8,13 +8,13 @@ from pathlib import Path
 from uuid import UUID
 
 import uvloop
-from tests.bench.rounds import Effort, Line, compare
-from tests.bench.server import ACCOUNTS, BASELINE, OWNER, Bench
 
 from handsel.foundation.db.pool import open_pool
 from handsel.foundation.db.uow import Database
 from handsel.money.ledger import service as ledger
 from handsel.money.ledger.service import Account, Transfer
+from tests.bench.rounds import Effort, Line, compare
+from tests.bench.server import ACCOUNTS, BASELINE, OWNER, Bench
 
 _HALF = ACCOUNTS // 2
 _POST = (

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from tests.bench.rounds import Effort, Line, compare
 
 from handsel_ml.serve import load_models, raw_c_call
+from tests.bench.rounds import Effort, Line, compare
 
 _CALLS = 2000
 

@@ -9,9 +9,6 @@ from urllib.parse import urlencode
 
 import asyncpg
 import uvloop
-from tests.bench.http import Client, api
-from tests.bench.rounds import Effort, Line, compare
-from tests.bench.server import BASELINE, Bench
 
 from handsel.catalog.listings.importing import import_listings
 from handsel.foundation.core.settings import Settings
@@ -19,12 +16,15 @@ from handsel.foundation.db.pool import open_pool
 from handsel.foundation.db.uow import Database
 from handsel_search.geo import chord_length
 from handsel_search.reading import read
+from tests.bench.http import Client, api
+from tests.bench.rounds import Effort, Line, compare
+from tests.bench.server import BASELINE, Bench
 
 _RADIUS_M = 5000
 _TOWNS = ("edinburgh", "munich", "hongkong")
 _FILL = """
 INSERT INTO baseline_search.listing (id, doc, pos, price_minor, available)
-SELECT row_number() OVER (ORDER BY listing_id), doc, pos, price_minor, live
+SELECT row_number() OVER (ORDER BY id), doc, pos, price_minor, live
   FROM catalog.search_documents WHERE pos IS NOT NULL
 """
 

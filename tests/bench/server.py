@@ -21,7 +21,8 @@ ACCOUNTS = 10_000
 OWNER = "('00000000-0000-0000-0000-' || lpad(to_hex({n}::int), 12, '0'))::uuid"
 
 _FILL = f"""
-SELECT money.open_accounts(array_agg('wallet'::text), array_agg({OWNER.format(n="g")}), array_agg('EUR'::text))
+SELECT money.open_accounts(
+           array_agg('wallet'::text), array_agg({OWNER.format(n="g")}), array_agg('EUR'::text))
   FROM generate_series(1, {ACCOUNTS}) g;
 SET ROLE handsel_owner;
 UPDATE money.accounts SET balance = 1000000000 WHERE kind = 'wallet';

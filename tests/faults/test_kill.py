@@ -22,8 +22,6 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
-from tests.factories.members import Member, create_member
-from tests.foundation.db.embedded_support import postmaster
 
 from handsel.foundation.db import embedded
 from handsel.foundation.db.pool import open_pool
@@ -32,6 +30,8 @@ from handsel.front import invariants
 from handsel.migrations.run import migrate
 from handsel.money.ledger import service as ledger
 from handsel.money.ledger.service import HOUSE, Account, Transfer
+from tests.factories.members import Member, create_member
+from tests.foundation.db.embedded_support import postmaster
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the server's processes are found in /proc"

@@ -6,12 +6,12 @@ from pathlib import Path
 import httpx
 import pytest
 from litestar import Litestar
-from tests.front.house import House
 
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db import embedded
 from handsel.foundation.db.uow import Database
 from handsel.front.api.app import create_app
+from tests.front.house import House
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ import pytest
 import structlog
 from litestar import Litestar
 from msgspec.structs import replace
-from tests.factories.members import create_member
 
 from handsel.foundation.core.errors import Problem
 from handsel.foundation.core.settings import Settings
@@ -19,6 +18,7 @@ from handsel.foundation.db.pool import open_pool
 from handsel.foundation.db.uow import Database
 from handsel.front import revision
 from handsel.front.api.app import create_app
+from tests.factories.members import create_member
 
 HOUSE = Path(__file__).parents[2] / "src" / "handsel"
 STATIC = HOUSE / "front" / "web" / "static"

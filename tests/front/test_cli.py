@@ -8,7 +8,6 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from tests.front.house import CLI, environment, free_port, handsel
 
 from handsel.foundation.core.errors import UserError
 from handsel.foundation.core.settings import Settings
@@ -17,6 +16,7 @@ from handsel.front.cli import lock
 from handsel.front.cli.children import describe
 from handsel.front.cli.database import given_url
 from handsel.front.cli.faults import sentence
+from tests.front.house import CLI, environment, free_port, handsel
 
 
 def test_config_masks_secrets(tmp_path: Path) -> None:

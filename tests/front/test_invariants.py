@@ -11,7 +11,6 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
-from tests.journeys.story import Story
 
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db import embedded
@@ -20,6 +19,7 @@ from handsel.foundation.db.uow import Database
 from handsel.front import invariants
 from handsel.front.api.app import create_app
 from handsel.front.invariants import CHECKS, Report
+from tests.journeys.story import Story
 
 
 @pytest.fixture(scope="module")
@@ -221,9 +221,9 @@ PLANTS: list[tuple[str, Sequence[str], str]] = [
         "L12_one_answer_per_key",
         [
             "ALTER TABLE foundation.answers DROP CONSTRAINT answers_pkey",
-            ("INSERT INTO foundation.answers SELECT principal, route, 'planted key', request_sha256,"
-            " status, headers, body FROM (SELECT * FROM foundation.answers LIMIT 1) a,"
-            " generate_series(1, 2)"),
+            ("INSERT INTO foundation.answers SELECT principal, route, 'planted key',"
+            " request_sha256, status, headers, body"
+            " FROM (SELECT * FROM foundation.answers LIMIT 1) a, generate_series(1, 2)"),
         ],
         "'planted key'",
     ),

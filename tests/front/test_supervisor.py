@@ -5,9 +5,9 @@ import socket
 from pathlib import Path
 
 import httpx
-from tests.front.house import House, handsel, is_alive, until
 
 from handsel.foundation.db import embedded
+from tests.front.house import House, handsel, is_alive, until
 
 
 def test_it_says_what_a_newcomer_needs(house: House) -> None:

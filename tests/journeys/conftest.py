@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from tests.journeys.story import Story
 
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database
 from handsel.front.api.app import create_app
+from tests.journeys.story import Story
 
 
 @pytest.fixture(scope="module")

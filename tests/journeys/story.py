@@ -6,7 +6,6 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-from tests.factories.members import PASSWORD, create_member
 
 from handsel.deals.orders import service as orders
 from handsel.foundation.core.settings import Settings
@@ -20,6 +19,7 @@ from handsel.front.worker.subscriptions import SUBSCRIPTIONS
 from handsel.money.payments.gateway import ProviderUnavailable
 from handsel.money.payments.sandbox import SandboxGateway
 from handsel.people.members.schemas import Kind
+from tests.factories.members import PASSWORD, create_member
 
 
 @dataclass

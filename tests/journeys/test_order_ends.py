@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+
 from tests.journeys.deals import (
     ACCEPT,
     DAY,

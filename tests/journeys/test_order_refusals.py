@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+
 from tests.deals.process.test_service_v1 import NAMES, TABLE
 from tests.journeys.deals import HOUR, PRICE, START, Deal, brought_to, funded, placed, rich
 from tests.journeys.story import Member, Story

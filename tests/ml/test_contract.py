@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.ml.conftest import NOW
 
 from handsel_ml.contract import SCHEMA, Fact, FactKind, Score, check_fact
 from handsel_ml.errors import FactInvalid
 from handsel_ml.serve import assess
+from tests.ml.conftest import NOW
 
 GOOD = Fact(
     member_id="a",

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.ml.conftest import NOW
 
 from handsel_ml.contract import SCHEMA, SCORE_KINDS, Fact, FactKind, ScoreKind, micros
 from handsel_ml.facts import FactTable, Ints, facts_of, table_of
 from handsel_ml.features import FEATURES, feature_row, feature_rows, features
 from handsel_ml.simulate import Archetype, Town, history, moment
 from handsel_ml.tallies import Tally, tally_many, tally_member
+from tests.ml.conftest import NOW
 
 
 def _fact(draw: Any, number: int) -> Fact:

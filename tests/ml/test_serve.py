@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.ml.conftest import NOW
 
 from handsel_ml.bundle import JSON_FILE, MODEL_FILE, BundleInfo, read_bundle, write_bundle
 from handsel_ml.contract import SCORE_KINDS, Fact, FactKind, ScoreKind
@@ -24,6 +23,7 @@ from handsel_ml.features import FEATURES, feature_rows
 from handsel_ml.reasons import BUILDING, ENGLISH, TEXTS
 from handsel_ml.serve import BUNDLES, Model, assess, load_bundle, load_models, raw_c_call
 from handsel_ml.simulate import Archetype, Town, history
+from tests.ml.conftest import NOW
 
 Floats = NDArray[np.float64]
 Models = dict[ScoreKind, Model]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.ml.conftest import NOW
 
 from handsel_ml.contract import Fact, FactKind, check_fact
 from handsel_ml.facts import COLUMNS, KIND_CODE, facts_of, table_of
 from handsel_ml.simulate import Archetype, Town, TownPlan, history, simulate_town
+from tests.ml.conftest import NOW
 
 LABELS = {
     "financial": (FactKind.CHARGEBACK_LOST, FactKind.ORDER_UNFUNDED, FactKind.ORDER_REFUNDED),

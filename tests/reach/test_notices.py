@@ -7,12 +7,12 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from tests.factories.members import Member, add_member, create_member
 
 from handsel.foundation.core.ids import encode
 from handsel.foundation.db.uow import Database, Tx
 from handsel.reach.notices import texts
 from handsel.reach.notices.service import deliver
+from tests.factories.members import Member, add_member, create_member
 
 PARAMS = {"sender": "ada"}
 

@@ -14,8 +14,6 @@ import msgspec
 import pytest
 import pytest_asyncio
 from geopy.distance import geodesic
-from tests.search.conftest import SCHEMA, make_document
-from tests.search.stub_meilisearch import StubMeilisearch
 
 from handsel_search.documents import ListingDocument
 from handsel_search.engine import CandidatePage, SearchEngine
@@ -23,6 +21,8 @@ from handsel_search.geo import published_point
 from handsel_search.meilisearch import MeilisearchEngine
 from handsel_search.postgres import PostgresEngine
 from handsel_search.query import SearchQuery, ViewerRules
+from tests.search.conftest import SCHEMA, make_document
+from tests.search.stub_meilisearch import StubMeilisearch
 
 NOBODY = ViewerRules()
 CENTRE = (55.95, -3.19)

@@ -8,9 +8,9 @@ import pytest
 from geopy.distance import geodesic
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tests.search.conftest import quick
 
 from handsel_search import geo
+from tests.search.conftest import quick
 
 SECRET = b"a secret of the test, 32 bytes!!"
 latitudes = st.floats(-89.9, 89.9)

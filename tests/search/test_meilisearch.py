@@ -12,14 +12,14 @@ from typing import Any
 import anyio
 import pytest
 from meilisearch import Client
-from tests.search.conftest import make_document, uid
-from tests.search.stub_meilisearch import StubMeilisearch
 
 from handsel_search.engine import Candidate, CandidatePage, SearchEngine
 from handsel_search.errors import EngineRefused, EngineUnavailable, IndexingFailed, InvalidSearch
 from handsel_search.fallback import Breaker, ResilientEngine
 from handsel_search.meilisearch import MeilisearchEngine
 from handsel_search.query import SearchQuery, ViewerRules
+from tests.search.conftest import make_document, uid
+from tests.search.stub_meilisearch import StubMeilisearch
 
 NOBODY = ViewerRules()
 HERE: dict[str, Any] = {"lat": 55.95, "lon": -3.19, "radius_m": 1000}

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from geopy.distance import geodesic
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.search.conftest import make_document, uid
 
 from handsel_search.engine import Candidate
 from handsel_search.geo import sphere_distances_m
 from handsel_search.paging import After, distance_page
 from handsel_search.query import SearchQuery
+from tests.search.conftest import make_document, uid
 
 
 def candidate(number: int, lat: float, lon: float) -> Candidate:

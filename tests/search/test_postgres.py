@@ -9,12 +9,12 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
-from tests.search.conftest import SCHEMA, make_document, uid
 
 from handsel_search.ddl import DDL, ddl, ddl_drop
 from handsel_search.errors import EngineUnavailable
 from handsel_search.postgres import PostgresEngine, copy_upsert, refresh_vocabulary
 from handsel_search.query import SearchQuery, ViewerRules
+from tests.search.conftest import SCHEMA, make_document, uid
 
 NOBODY = ViewerRules()
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.search.conftest import uid
 
 from handsel_search.cursor import Position, decode_cursor, encode_cursor, fingerprint
 from handsel_search.errors import InvalidSearch
 from handsel_search.query import SearchQuery, ViewerRules
+from tests.search.conftest import uid
 
 HERE: dict[str, Any] = {"lat": 55.95, "lon": -3.19}
 

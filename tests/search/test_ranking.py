@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.search.conftest import make_document, quick, uid
 
 from handsel_search.engine import Candidate
 from handsel_search.errors import InvalidSearch
 from handsel_search.query import SearchQuery
 from handsel_search.ranking import Neutral, RankedHit, Weights, best_page, rank_best
+from tests.search.conftest import make_document, quick, uid
 
 HERE = SearchQuery(text="x", lat=55.95, lon=-3.19, radius_m=6000)
 

@@ -10,13 +10,13 @@ import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.search.conftest import make_document, quick
 
 from handsel_search.documents import ListingDocument
 from handsel_search.reading import all_of, any_of, read, with_typos
 from handsel_search.synonyms import category_words, load_synonyms, synonym_lists
 from handsel_search.text import fold, index_terms, runs, tsvector_literal, weighted_terms
 from handsel_search.typos import nearest_words, osa_distance, typos_allowed
+from tests.search.conftest import make_document, quick
 
 HOSTILE = ["'", "\\", ":*", "&", "|", "!", "(", ")", "<->", "\0", "\ud800", "''", "$1", "--", "%"]
 texts = st.one_of(

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import httpx
+
 from tests.bench.http import api
 
 #: Moving the clock would end the session that the run is made with; so would logging out.

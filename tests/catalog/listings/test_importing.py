@@ -7,7 +7,6 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from tests.conftest import real_data
 
 from handsel.catalog.listings import importing
 from handsel.catalog.listings.imported_storefronts import handle_of
@@ -15,6 +14,7 @@ from handsel.catalog.listings.importing import ImportReport, import_listings
 from handsel.foundation.core.errors import UserError
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database
+from tests.conftest import real_data
 
 HEADING = (
     "listing,title,neighbourhood,latitude,longitude,property_type,room_type,price_per_night,"

@@ -6,9 +6,9 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
-from tests.factories import listings
 
 from handsel.foundation.db.uow import Database
+from tests.factories import listings
 
 Headers = dict[str, str]
 

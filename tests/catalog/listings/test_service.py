@@ -6,7 +6,6 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from tests.factories import listings
 
 from handsel.catalog.listings import service
 from handsel.catalog.listings.categories import Cancellation
@@ -15,6 +14,7 @@ from handsel.foundation.core.errors import NotFound
 from handsel.foundation.core.ids import decode
 from handsel.foundation.db.pool import connect
 from handsel.foundation.db.uow import Database, Tx
+from tests.factories import listings
 
 
 async def events(owner: asyncpg.Connection, listing_id: UUID) -> list[tuple[str, Any]]:

@@ -6,7 +6,6 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx
 import pytest
-from tests.factories import listings
 
 from handsel.catalog.listings import service
 from handsel.catalog.listings.schemas import ListingPatch, Point, Price
@@ -16,6 +15,7 @@ from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database
 from handsel.foundation.http.principal import Principal
 from handsel.front.api.app import create_app
+from tests.factories import listings
 
 LAT, LON = listings.OLD_TOWN
 HERE = {"lat": LAT, "lon": LON, "radius_m": 2000}

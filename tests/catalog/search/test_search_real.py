@@ -9,12 +9,12 @@ import asyncpg
 import httpx
 import pytest
 from geopy.distance import geodesic
-from tests.conftest import real_data
 
 from handsel.catalog.listings.importing import import_listings
 from handsel.foundation.core.ids import decode, encode
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database
+from tests.conftest import real_data
 
 CENTRE = (55.9486, -3.1999)  # the Old Town
 RADIUS_M = 900

@@ -18,6 +18,10 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+
+from handsel.foundation.db import embedded
+from handsel.foundation.db.embedded import server
+from handsel.foundation.db.embedded.place import SYSTEM_BASE, owner_of_server
 from tests.foundation.db.embedded_support import (
     FAST,
     SOURCE,
@@ -35,10 +39,6 @@ from tests.foundation.db.embedded_support import (
     sql,
     starter,
 )
-
-from handsel.foundation.db import embedded
-from handsel.foundation.db.embedded import server
-from handsel.foundation.db.embedded.place import SYSTEM_BASE, owner_of_server
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to see who lives")
 root_only = pytest.mark.skipif(not is_root(), reason="needs root")

@@ -12,7 +12,6 @@ import asyncpg
 import httpx
 import pytest
 from litestar import Litestar
-from tests.factories.members import Member, calling, create_member
 
 from handsel.foundation import idempotency
 from handsel.foundation.core.errors import Busy
@@ -22,6 +21,7 @@ from handsel.foundation.http.work import Work
 from handsel.front.api.app import create_app
 from handsel.money.ledger import service as ledger
 from handsel.money.ledger.service import HOUSE, Account, Transfer
+from tests.factories.members import Member, calling, create_member
 
 TOP_UPS = "/v1/wallet/top-ups"
 WITHDRAWALS = "/v1/wallet/withdrawals"

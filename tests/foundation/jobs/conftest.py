@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
-from tests.foundation.jobs.server import shared
 
 from handsel.foundation.db.pool import connect, open_pool
 from handsel.foundation.jobs import Worker
 from handsel.foundation.jobs import ddl as jobs_ddl
 from handsel.foundation.outbox import ddl as outbox_ddl
+from tests.foundation.jobs.server import shared
 
 _number = itertools.count(1)
 

@@ -4,9 +4,9 @@ import asyncio
 
 import asyncpg
 import pytest
-from tests.foundation.jobs.conftest import running, until
 
 from handsel.foundation.jobs import Periodic, Worker
+from tests.foundation.jobs.conftest import running, until
 
 
 async def test_a_tick_does_not_overlap_itself_and_drains_a_backlog_at_once(dsn: str) -> None:

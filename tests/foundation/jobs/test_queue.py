@@ -5,11 +5,11 @@ from uuid import uuid4
 
 import asyncpg
 from pgqueuer.adapters.persistence import schema_ddl
-from tests.foundation.jobs.conftest import running, until
 
 from handsel.foundation.jobs import Job, NewJob, PgQueuerQueue, Worker, prune_log
 from handsel.foundation.jobs.ddl import PGQUEUER_STATEMENTS
 from handsel.foundation.jobs.engine import SETTINGS
+from tests.foundation.jobs.conftest import running, until
 
 queue = PgQueuerQueue()
 

@@ -9,8 +9,6 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from tests.foundation.jobs.conftest import install, running, until
-from tests.foundation.jobs.server import Server
 
 from handsel.foundation.db.pool import connect, open_pool
 from handsel.foundation.jobs import (
@@ -23,6 +21,8 @@ from handsel.foundation.jobs import (
     prune_handled,
     unpark,
 )
+from tests.foundation.jobs.conftest import install, running, until
+from tests.foundation.jobs.server import Server
 
 queue = PgQueuerQueue()
 FAST = RetryPolicy(max_attempts=3, base_s=0.02, cap_s=0.05)

@@ -7,12 +7,12 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from tests.foundation.jobs.conftest import running, until
 
 from handsel.foundation.db.pool import connect
 from handsel.foundation.db.uow import Database
 from handsel.foundation.jobs import Job, PgQueuerQueue, Worker
 from handsel.foundation.outbox import Event, event_of, prune, relay_once
+from tests.foundation.jobs.conftest import running, until
 
 queue = PgQueuerQueue()
 SUBSCRIPTIONS = {"order.settled": ("credit.note", "notices.tell"), "order.opened": ("search.feed",)}

@@ -6,12 +6,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from tests.journeys.story import Member, Story
 
 from handsel.foundation.core.ids import decode
 from handsel.money.payments import jobs
 from handsel.money.payments.gateway import ProviderAnswer, ProviderUnavailable
 from handsel.money.payments.sandbox import KeyReused, SandboxGateway
+from tests.journeys.story import Member, Story
 
 Ask = Callable[[], Awaitable[None]]
 

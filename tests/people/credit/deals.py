@@ -3,11 +3,10 @@
 from datetime import timedelta
 from uuid import uuid4
 
-from tests.factories.members import Member
-
 from handsel.foundation.db.uow import Tx
 from handsel.people.credit.schemas import Fact
 from handsel_ml.contract import FactKind
+from tests.factories.members import Member
 
 
 def good_deals(tx: Tx, member: Member, others: list[Member]) -> list[Fact]:

@@ -5,13 +5,13 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.factories.members import calling, create_member
-from tests.people.credit.deals import good_deals
 
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database, Tx
 from handsel.front.api.app import create_app
 from handsel.people.credit import service
+from tests.factories.members import calling, create_member
+from tests.people.credit.deals import good_deals
 
 
 @pytest.fixture

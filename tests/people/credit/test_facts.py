@@ -6,13 +6,13 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from tests.factories.members import Member, add_member, create_member
 
 from handsel.foundation.db.uow import Database, Tx
 from handsel.people.credit import service
 from handsel.people.credit.errors import FactRefused
 from handsel.people.credit.schemas import Fact
 from handsel_ml.contract import FactKind
+from tests.factories.members import Member, add_member, create_member
 
 
 def settled(tx: Tx, seller: Member, buyer: Member, **changes: Any) -> Fact:

@@ -6,14 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.factories.members import Member, add_member, create_member
-from tests.people.credit.deals import good_deals
 
 from handsel.foundation.db.uow import Database, Tx
 from handsel.people.credit import queries, service
 from handsel.people.credit.assessment import scores_of
 from handsel.people.credit.models import Models, models_in
 from handsel_ml.serve import BUNDLES, load_models
+from tests.factories.members import Member, add_member, create_member
+from tests.people.credit.deals import good_deals
 
 
 async def members(tx: Tx, count: int) -> list[Member]:

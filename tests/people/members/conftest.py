@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from tests.factories.members import calling
 
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database
 from handsel.front.api.app import create_app
+from tests.factories.members import calling
 
 
 @pytest.fixture(scope="module")

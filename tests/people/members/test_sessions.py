@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from tests.factories.members import PASSWORD, PASSWORD_HASH, add_member, calling, create_member
 
 from handsel.foundation.core.errors import TooManyRequests
 from handsel.foundation.core.settings import Settings
@@ -23,6 +22,7 @@ from handsel.people.members.service import (
     prove_password,
 )
 from handsel.people.members.sessions import fingerprint
+from tests.factories.members import PASSWORD, PASSWORD_HASH, add_member, calling, create_member
 
 
 async def log_in(

@@ -8,7 +8,6 @@ from uuid import UUID
 
 import httpx
 import pytest
-from tests.factories.members import calling, create_member
 
 from handsel.foundation.core.ids import decode
 from handsel.foundation.core.settings import Settings
@@ -17,6 +16,7 @@ from handsel.front.api.app import create_app
 from handsel.people.members.errors import HandleTaken
 from handsel.people.members.schemas import Device, MemberCreate
 from handsel.people.members.service import authenticate, sign_up
+from tests.factories.members import calling, create_member
 
 SECRET = "correct staple, battery"
 

@@ -4,11 +4,11 @@ import re
 from datetime import timedelta
 
 import httpx
-from tests.factories.members import Member, create_member
 
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database
 from handsel.people.members.service import recheck_due
+from tests.factories.members import Member, create_member
 
 
 async def verify(

@@ -8,12 +8,12 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
-from tests.factories.members import Member, create_member, key
 
 from handsel.foundation.core.ids import decode
 from handsel.foundation.db.uow import Database
 from handsel.people.messaging import policy
 from handsel.people.messaging.service import attach_card
+from tests.factories.members import Member, create_member, key
 
 Json = dict[str, Any]
 

@@ -6,13 +6,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
-from tests.factories.members import Member, add_member
 
 from handsel.foundation.db.uow import Tx
 from handsel.people import trust
 from handsel.people.members.schemas import Kind
 from handsel.people.trust.schemas import Party, Payment, ScoreSeen, Standing
 from handsel.people.trust.table import PolicyFile
+from tests.factories.members import Member, add_member
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 TERMS = b"\x07" * 32

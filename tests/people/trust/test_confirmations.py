@@ -4,8 +4,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from tests.factories.members import Member
-from tests.people.trust.parties import TERMS, pair, payment
 
 from handsel.foundation.core.ids import digest
 from handsel.foundation.core.money import Money
@@ -18,6 +16,8 @@ from handsel.people.trust.errors import (
     ConfirmationUsed,
 )
 from handsel.people.trust.schemas import ConfirmationInput, Payment
+from tests.factories.members import Member
+from tests.people.trust.parties import TERMS, pair, payment
 
 
 async def confirmed(tx: Tx, buyer: Member, seller: Member) -> tuple[str, Payment]:

@@ -7,8 +7,6 @@ from uuid import UUID, uuid4
 import asyncpg
 import msgspec
 import pytest
-from tests.factories.members import Member, add_member, create_member
-from tests.people.trust.parties import T1_KINDS, T2_KINDS, TERMS, give_scores, pair, payment
 
 from handsel.foundation.core.errors import Invalid, NotFound
 from handsel.foundation.db.uow import Database, Tx
@@ -23,6 +21,8 @@ from handsel.people.trust.errors import (
 )
 from handsel.people.trust.schemas import Payment, Standing
 from handsel.people.trust.table import Tier
+from tests.factories.members import Member, add_member, create_member
+from tests.people.trust.parties import T1_KINDS, T2_KINDS, TERMS, give_scores, pair, payment
 
 
 def between(buyer: Member, seller: Member, amount_minor: int, currency: str = "EUR") -> Payment:

@@ -3,6 +3,11 @@
 from datetime import timedelta
 
 import pytest
+
+from handsel.people.trust.grades import grade, steps_to
+from handsel.people.trust.policy import decide, may_receive, payout_allowed
+from handsel.people.trust.schemas import Party, ScoreSeen
+from handsel.people.trust.table import Tier
 from tests.people.trust.parties import (
     NOW,
     POLICY,
@@ -14,11 +19,6 @@ from tests.people.trust.parties import (
     scored,
     standing,
 )
-
-from handsel.people.trust.grades import grade, steps_to
-from handsel.people.trust.policy import decide, may_receive, payout_allowed
-from handsel.people.trust.schemas import Party, ScoreSeen
-from handsel.people.trust.table import Tier
 
 FAILED = ScoreSeen(state="failed")
 BUILDING = ScoreSeen(state="building_history")

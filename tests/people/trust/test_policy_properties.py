@@ -5,10 +5,10 @@ from datetime import timedelta
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.people.trust.parties import NOW, POLICY, party, payment, scored, standing
 
 from handsel.people.trust.policy import decide
 from handsel.people.trust.schemas import Party, ScoreSeen, Standing, Step
+from tests.people.trust.parties import NOW, POLICY, party, payment, scored, standing
 
 KINDS = ("email", "phone", "id_document", "bank_account", "address")
 AMOUNTS = st.integers(1, 4_000_000)

@@ -3,14 +3,13 @@
 import asyncio
 from uuid import uuid4
 
-from tests.factories.members import create_member
-from tests.people.trust.parties import T1_KINDS, TERMS, payment
-
 from handsel.foundation.core.money import Money
 from handsel.foundation.db.uow import Database, Tx
 from handsel.people.trust import confirmations, service
 from handsel.people.trust.errors import ConfirmationUsed, OverLimit
 from handsel.people.trust.schemas import ConfirmationInput
+from tests.factories.members import create_member
+from tests.people.trust.parties import T1_KINDS, TERMS, payment
 
 
 async def test_twenty_payments_against_one_daily_limit(database: Database) -> None:

@@ -6,14 +6,14 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from tests.factories.members import PASSWORD, Member, calling, create_member
-from tests.people.trust.parties import T1_KINDS, T2_KINDS, TERMS, payment
 
 from handsel.foundation.core.ids import encode
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database
 from handsel.front.api.app import create_app
 from handsel.people.trust import service
+from tests.factories.members import PASSWORD, Member, calling, create_member
+from tests.people.trust.parties import T1_KINDS, T2_KINDS, TERMS, payment
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from handsel.deals.orders.views import view_of
 from handsel.deals.process import engine
 from handsel.deals.process.definition import Process, Role, Transition
 from handsel.foundation.core.errors import NotFound
-from handsel.foundation.core.ids import decode, encode, uuid7
+from handsel.foundation.core.ids import decode, uuid7
 from handsel.foundation.db.pool import Connection
 from handsel.foundation.db.uow import Tx
 from handsel.foundation.http.principal import Principal

@@ -93,16 +93,17 @@ def periodics(database: Database, settings: Settings) -> list[Periodic]:
 async def sweep_orders(database: Database) -> int:
     """Make the moves whose time has come, each in a transaction of its own.
 
-    One that is refused is handed to a job, which tries on and is parked with the reason in the
-    end; it must neither stop the others nor come back in every sweep.
+    One that is refused, or fails, is handed to a job, which tries on and is parked with the reason
+    in the end; it must neither stop the others nor come back in every sweep.
     """
     async with database.reading() as conn:
         waiting = await orders.due(conn)
     for order_id in waiting:
         try:
             await _run_due(database, order_id)
-        except Problem as problem:
-            log.error("due_move_refused", order=str(order_id), code=problem.code)
+        except Exception as error:  # noqa: BLE001 - the others must move all the same
+            code = error.code if isinstance(error, Problem) else repr(error)
+            log.error("due_move_refused", order=str(order_id), code=code)
             async with database.transaction() as tx:
                 await orders.hand_over(tx, order_id)
                 key = f"{RUN_DUE}:{order_id}"
