@@ -407,7 +407,7 @@ def test_the_ledger_does_what_the_model_says(server: embedded.ServerAddress, tem
         run_state_machine_as_test(
             LedgerMachine,
             settings=settings(
-                max_examples=40,
+                max_examples=60,
                 stateful_step_count=25,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),

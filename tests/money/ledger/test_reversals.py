@@ -4,6 +4,8 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+import asyncpg
+
 from handsel.foundation.core.errors import Problem
 from handsel.foundation.db.uow import Database
 from handsel.money.ledger import service as ledger
@@ -37,8 +39,18 @@ async def transfer_of(database: Database, reference: UUID) -> UUID:
     return found
 
 
+async def waiting(raw: asyncpg.Connection, many: int) -> None:
+    """Until so many sessions of the application wait for a lock."""
+    async with asyncio.timeout(10):
+        while many > await raw.fetchval(  # noqa: ASYNC110 - a server cannot set our event
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            " AND application_name = 'handsel' AND datname = current_database()"
+        ):
+            await asyncio.sleep(0.01)
+
+
 async def test_of_racing_reversals_one_is_done_and_the_others_say_why_not(
-    database: Database,
+    database: Database, database_url: str
 ) -> None:
     payer, payee = (Account("wallet", uuid4(), "EUR") for _ in range(2))
     reference = uuid4()
@@ -47,12 +59,22 @@ async def test_of_racing_reversals_one_is_done_and_the_others_say_why_not(
         ledger.post(tx, [Transfer(CLEARING, payer, 300, "gift")], uuid4())
         ledger.post(tx, [Transfer(payer, payee, 300, "gift")], reference)
     transfer = await transfer_of(database, reference)
+    other, raw = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
 
-    outcomes = await asyncio.gather(*(reverse(database, transfer) for _ in range(12)))
+    # All of them stand at a lock before the first is done.
+    async with other.transaction():
+        await other.execute(
+            "SELECT FROM money.accounts WHERE id = ANY ($1) FOR UPDATE", [payer.id, payee.id]
+        )
+        racing = [asyncio.create_task(reverse(database, transfer)) for _ in range(4)]
+        await waiting(raw, 4)
+    outcomes = await asyncio.gather(*racing)
 
     # Not "insufficient_funds", though the payee has nothing left after the first.
-    assert sorted(outcomes) == ["already_reversed"] * 11 + ["reversed"]
+    assert sorted(outcomes) == ["already_reversed"] * 3 + ["reversed"]
     assert await balances(database, payer, payee) == [300, 0]
+    await other.close()
+    await raw.close()
 
 
 async def test_a_transfer_of_a_hold_is_not_reversed(database: Database) -> None:
