@@ -81,6 +81,9 @@ async def placed(story: Story, price: int = PRICE, **more: Any) -> Deal:
     return Deal(seller, buyer, order["id"], order)
 
 
+BUYERS = ("object", "approve", "cancel", "cancel_late", "revoke")
+
+
 async def funded(story: Story, price: int = PRICE, **more: Any) -> Deal:
     """An order whose money is held."""
     deal = await placed(story, price, **more)
@@ -93,7 +96,7 @@ async def brought_to(story: Story, *moves: str, **more: Any) -> Deal:
     """A funded order after these moves, each by whoever makes it."""
     deal = await funded(story, **more)
     for name in moves:
-        who = deal.buyer if name in ("object", "approve", "cancel", "revoke") else deal.seller
+        who = deal.buyer if name in BUYERS else deal.seller
         note = "Two hours on derivatives" if name in ("deliver", "object") else ""
         await who.move(deal.id, name, note=note)
     return deal
@@ -117,7 +120,7 @@ async def fourth(story: Story, *moves: str, **more: Any) -> Deal:
     deal = Deal(seller, buyer, order["id"], await buyer.move(order["id"], "fund",
                                                              confirmation=token))  # fmt: skip
     for name in moves:
-        who = buyer if name in ("object", "approve", "cancel") else seller
+        who = buyer if name in BUYERS else seller
         await who.move(deal.id, name, note="Two hours on derivatives")
     return deal
 

@@ -4,11 +4,13 @@ Each story has a seller and a buyer of its own with 100.00 EUR, at T1: the hold 
 order lasts three days, of any other fourteen, and a payment may be taken back for a day.
 """
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 
+from handsel.foundation.core.ids import decode
 from tests.journeys.deals import (
     ACCEPT,
     DAY,
@@ -29,6 +31,7 @@ from tests.journeys.deals import (
     funded,
     house,
     placed,
+    rich,
     told,
 )
 from tests.journeys.story import Story
@@ -80,7 +83,7 @@ async def test_a_payment_cannot_be_taken_back_too_late(story: Story) -> None:
 
     problem = await deal.buyer.refused(f"/v1/orders/{deal.id}/transitions", {"name": "revoke"}, 409)
 
-    assert problem["code"] == "not_revocable"
+    assert problem["code"] == "deadline_passed"
     assert await deal.state() == "funded"
     assert await deal.wallets() == HELD
     assert await deal.timeline() == [INITIATE, FUND_MOVE]
@@ -92,7 +95,7 @@ async def test_nor_after_it_was_accepted(story: Story) -> None:
     problem = await deal.buyer.refused(f"/v1/orders/{deal.id}/transitions", {"name": "revoke"}, 409)
 
     assert problem["code"] == "transition_not_allowed"
-    assert problem["allowed_transitions"] == ["cancel"]
+    assert problem["allowed_transitions"] == ["cancel", "cancel_late"]
     assert await deal.wallets() == HELD
 
 
@@ -158,29 +161,91 @@ async def test_cancelling_late_pays_the_agreed_share_and_its_fee(story: Story) -
     deal = await fourth(story, "accept", starts_at=start.isoformat())
     before = await house(story)
 
-    await deal.buyer.move(deal.id, "cancel")
+    problem = await deal.buyer.refused(f"/v1/orders/{deal.id}/transitions", {"name": "cancel"}, 409)
+    assert (problem["code"], problem["late_share_bps"]) == ("cancelling_costs", 5000)
+    assert await deal.wallets() == HELD
+    await deal.buyer.move(deal.id, "cancel_late")
     await story.drain()
 
     # Half of 29.99 is 15.00 back and 14.99 kept; of the fee of 2.40 (0.24 of it the
-    # fund's) the part 1499/2999 stays, rounded down.
-    assert await deal.state() == "cancelled"
-    assert await deal.wallets() == ((START - 1499, 0, 0), (1499 - 119, 0, 0))
+    # fund's) the part 1499/2999 stays, rounded down. The seller's part waits like a whole price.
+    assert await deal.state() == "shared"
+    assert await deal.wallets() == ((START - 1499, 0, 0), (0, 1499 - 119, 0))
     assert (await deal.timeline())[3:] == [
         (
-            "cancel",
+            "cancel_late",
             "customer",
             {"customer": 1500, "provider": 1380, "fee": 108, "protection_fund": 11},
         )
     ]
     assert await house(story) == (before[0] + 108, before[1] + 11)
     assert "€15.00 went back" in await body_of(deal.seller, "order_cancelled")
+    await story.pass_time(14 * DAY + HOUR)
+    assert await deal.state() == "closed"
+    assert await deal.wallets() == ((START - 1499, 0, 0), (1380, 0, 0))
+    await story.check()
+
+
+async def test_cancelling_late_is_not_offered_while_cancelling_is_free(story: Story) -> None:
+    start = await story.now() + 3 * DAY
+    deal = await brought_to(story, "accept", starts_at=start.isoformat())
+
+    path = f"/v1/orders/{deal.id}/transitions"
+    problem = await deal.buyer.refused(path, {"name": "cancel_late"}, 409)
+
+    assert problem["code"] == "cancelling_is_free"
+    assert await deal.wallets() == HELD
+
+
+async def test_a_seller_who_did_not_come_is_not_paid_for_it(story: Story) -> None:
+    start = await story.now() + 5 * HOUR
+    deal = await brought_to(story, "accept", starts_at=start.isoformat())
+    await story.move_clock(30 * HOUR)
+
+    await deal.buyer.move(deal.id, "cancel")
+    await story.drain()
+
+    assert await deal.state() == "cancelled"
+    assert await deal.wallets() == UNTOUCHED
+    async with story.database.reading() as conn:
+        kinds = await conn.fetch(
+            "SELECT kind FROM people.facts WHERE order_id = $1 AND role = 'seller' ORDER BY kind",
+            decode("ord", deal.id),
+        )
+    assert [row["kind"] for row in kinds] == ["no_show", "order_funded"]
+
+
+async def test_a_deadline_binds_also_before_the_worker_comes(story: Story) -> None:
+    deal = await funded(story)
+    await story.move_clock(25 * HOUR)
+
+    path = f"/v1/orders/{deal.id}/transitions"
+    problem = await deal.seller.refused(path, {"name": "accept"}, 409)
+
+    assert (problem["code"], problem["transition"]) == ("deadline_passed", "expire")
+    assert await deal.wallets() == HELD
+    await story.pass_time(timedelta(0))
+    assert await deal.state() == "expired"
+
+
+async def test_of_many_orders_at_once_only_three_are_free(story: Story) -> None:
+    seller = await story.person("seller")
+    listing = await story.listing(seller, PRICE)
+    buyers = [await rich(story) for _ in range(5)]
+
+    orders = await asyncio.gather(
+        *(buyer.made("/v1/orders", {"listing_id": listing}) for buyer in buyers)
+    )
+
+    reasons = sorted(order["terms"]["fee"]["reason"] for order in orders)
+    assert reasons == ["free_first_orders"] * 3 + ["standard"] * 2
 
 
 async def test_a_share_that_was_paid_still_counts_against_the_limit(story: Story) -> None:
     start = await story.now() + 20 * HOUR
     deal = await brought_to(story, "accept", starts_at=start.isoformat())
 
-    await deal.buyer.move(deal.id, "cancel")
+    await deal.buyer.move(deal.id, "cancel_late")
 
     trust = await deal.buyer.get("/v1/trust")
     used = {limit["code"]: limit["used"]["amount_minor"] for limit in trust["limits"]}
@@ -278,11 +343,14 @@ async def test_an_objection_without_agreement_is_shared(story: Story) -> None:
     await story.pass_time(timedelta(minutes=2))
 
     assert await deal.state() == "shared"
-    assert await deal.wallets() == ((START - 1499, 0, 0), (1380, 0, 0))
+    assert await deal.wallets() == ((START - 1499, 0, 0), (0, 1380, 0))
     shared = {"customer": 1500, "provider": 1380, "fee": 108, "protection_fund": 11}
     assert (await deal.timeline())[5:] == [("share", "system", shared)]
     assert await house(story) == (before[0] + 108, before[1] + 11)
     assert (await told(deal.buyer))[-1] == (await told(deal.seller))[-1] == "order_shared"
+    await story.pass_time(14 * DAY + HOUR)
+    assert await deal.state() == "closed"
+    assert await deal.wallets() == ((START - 1499, 0, 0), (1380, 0, 0))
 
 
 async def test_a_first_small_order_settles_after_three_days_without_a_fee(story: Story) -> None:

@@ -1,28 +1,17 @@
-"""The sweep of due orders: one that cannot be moved stops nobody, and comes back in no sweep."""
+"""The sweep of due orders: one that cannot be moved stops nobody, and is tried again later."""
 
 from datetime import timedelta
-from uuid import UUID
 
 import asyncpg
 
+from handsel.deals.orders import service as orders
 from handsel.foundation.core.ids import decode
 from handsel.front.worker.app import sweep_orders
 from tests.journeys.deals import START, UNTOUCHED, funded
 from tests.journeys.story import Story
 
 
-async def handed_over(conn: asyncpg.Connection, order: UUID) -> tuple[bool, int]:
-    """Whether the sweep leaves it alone, and how many jobs try on."""
-    flag = await conn.fetchval("SELECT handed_over FROM deals.timers WHERE order_id = $1", order)
-    jobs = await conn.fetchval(
-        "SELECT count(*) FROM jobs.pgqueuer WHERE entrypoint = 'orders.run_due'"
-        " AND convert_from(payload, 'UTF8') LIKE '%' || $1 || '%'",
-        str(order),
-    )
-    return flag, jobs
-
-
-async def test_orders_that_cannot_be_moved_are_handed_over_and_stop_nobody(
+async def test_orders_that_cannot_be_moved_stop_nobody_and_are_tried_again(
     story: Story, database_url: str
 ) -> None:
     unknown, frozen, fine = [await funded(story) for _ in range(3)]
@@ -36,17 +25,24 @@ async def test_orders_that_cannot_be_moved_are_handed_over_and_stop_nobody(
     )
     await story.move_clock(timedelta(hours=25))
 
-    first = await sweep_orders(story.database)
-    second = await sweep_orders(story.database)
+    moved = await sweep_orders(story.database)
 
-    assert (first, second) == (3, 0)
+    assert moved == 1
     assert await fine.state() == "expired"
     assert await fine.wallets() == UNTOUCHED
     assert await frozen.state() == "funded"
     assert await frozen.buyer.available() == (START - 2999, 0, 2999)
-    for deal in (unknown, frozen):
-        assert await handed_over(owner, decode("ord", deal.id)) == (True, 1)
+    failing = {decode("ord", unknown.id), decode("ord", frozen.id)}
+    rows = await owner.fetch("SELECT order_id FROM deals.timers WHERE attempts = 1")
+    assert {row["order_id"] for row in rows} == failing
+    async with story.database.reading() as conn:
+        assert not failing & set(await orders.due(conn)), "not before its time comes again"
+
     await owner.execute("UPDATE deals.orders SET process_version = 1")
     await owner.execute("UPDATE money.accounts SET state = 'open' WHERE state = 'frozen'")
+    await owner.execute("UPDATE deals.timers SET retry_at = now() WHERE attempts > 0")
     await owner.close()
+
+    assert await sweep_orders(story.database) == 2
+    assert await frozen.state() == "expired"
     await story.check()

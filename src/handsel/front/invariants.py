@@ -255,10 +255,11 @@ CHECKS: tuple[Check, ...] = (
         "L19_hold_period_is_kept",
         "money is settled no earlier than the hold period that was set when the order was funded",
         _ORDERS,
-        "SELECT count(*) FROM deals.moves WHERE transition = 'settle'",
+        "SELECT count(*) FROM deals.moves WHERE transition IN ('settle', 'settle_share')",
         "SELECT s.order_id AS what FROM deals.moves s JOIN deals.orders o ON o.id = s.order_id"
-        " JOIN deals.moves c ON c.order_id = s.order_id AND c.to_state = 'completed'"
-        " WHERE s.transition = 'settle' AND (o.hold_period IS NULL OR s.at < c.at + o.hold_period)",
+        " JOIN deals.moves c ON c.order_id = s.order_id AND c.to_state IN ('completed', 'shared')"
+        " WHERE s.transition IN ('settle', 'settle_share')"
+        " AND (o.hold_period IS NULL OR s.at < c.at + o.hold_period)",
     ),
     Check(
         "L20_orders_agree_with_holds",

@@ -24,7 +24,7 @@ from handsel.money.ledger.service import LONGEST_HOLD
 ROLES: tuple[Role, ...] = ("customer", "provider", "system")
 FUNDED = {"funded", "accepted", "delivered", "objected"}
 TERMINAL = {
-    "payment_expired", "revoked", "declined", "expired", "cancelled", "refunded", "shared",
+    "payment_expired", "revoked", "declined", "expired", "cancelled", "refunded", "closed",
     "settled",
 }  # fmt: skip
 #: (state, transition) -> (who, where to, what happens to the money)
@@ -36,7 +36,8 @@ TABLE: dict[tuple[str, str], tuple[Role, str, str | None]] = {
     ("funded", "accept"): ("provider", "accepted", None),
     ("funded", "decline"): ("provider", "declined", "refund"),
     ("funded", "expire"): ("system", "expired", "refund_expired"),
-    ("accepted", "cancel"): ("customer", "cancelled", "refund_by_policy"),
+    ("accepted", "cancel"): ("customer", "cancelled", "refund"),
+    ("accepted", "cancel_late"): ("customer", "shared", "share_by_policy"),
     ("accepted", "withdraw"): ("provider", "cancelled", "refund"),
     ("accepted", "deliver"): ("provider", "delivered", None),
     ("accepted", "auto_cancel"): ("system", "cancelled", "refund_expired"),
@@ -47,12 +48,13 @@ TABLE: dict[tuple[str, str], tuple[Role, str, str | None]] = {
     ("objected", "approve"): ("customer", "completed", "release"),
     ("objected", "give_back"): ("provider", "refunded", "refund"),
     ("objected", "share"): ("system", "shared", "share_halves"),
+    ("shared", "settle_share"): ("system", "closed", "settle"),
     ("completed", "settle"): ("system", "settled", "settle"),
 }
 NAMES = sorted({name for _, name in TABLE})
 #: What an action does to the escrow account: +1 fills it, -1 empties it.
 ESCROW = {"hold": 1, "settle": 0, None: 0} | dict.fromkeys(
-    ("refund", "refund_expired", "refund_by_policy", "release", "share_halves"), -1
+    ("refund", "refund_expired", "share_by_policy", "release", "share_halves"), -1
 )
 ENTERED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TERMS = {"inspection_period": timedelta(days=2), "hold_period": timedelta(days=14)}
@@ -101,7 +103,7 @@ def test_every_other_state_transition_and_actor_is_refused(process: Process) -> 
             assert sorted(caught.value.members["allowed_transitions"]) == options
         refused += 1
 
-    assert refused == 14 * (len(NAMES) + 2) * 3 - len(TABLE)
+    assert refused == 15 * (len(NAMES) + 2) * 3 - len(TABLE)
 
 
 @pytest.mark.parametrize(
@@ -116,6 +118,7 @@ def test_every_other_state_transition_and_actor_is_refused(process: Process) -> 
         ("delivered", "P14D", [("auto_approve", "P2D")]),
         ("objected", "P14D", [("share", "P7D")]),
         ("completed", "P14D", [("settle", "P14D")]),
+        ("shared", "P14D", [("settle_share", "P14D")]),
         *((state, "P14D", []) for state in sorted(TERMINAL)),
     ],
 )
@@ -147,7 +150,7 @@ def ways(process: Process, state: str, path: tuple[str, ...] = ()) -> list[tuple
 def test_every_way_ends_with_an_empty_escrow(process: Process) -> None:
     found = ways(process, process.initial)
 
-    assert len(found) == 14
+    assert len(found) == 15
     for way in found:
         state, held = process.initial, 0
         for name in way:

@@ -5,12 +5,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
+import msgspec
 import pytest
 
 from handsel.foundation.core.ids import decode
+from handsel.front.api.app import create_app
 from handsel.money.payments import jobs
 from handsel.money.payments.gateway import ProviderAnswer, ProviderUnavailable
 from handsel.money.payments.sandbox import KeyReused, SandboxGateway
+from handsel.money.payments.service import MAX_TOP_UP_MINOR, gateway_of
 from tests.journeys.story import Member, Story
 
 Ask = Callable[[], Awaitable[None]]
@@ -372,3 +376,38 @@ async def test_everything_adds_up_at_the_end(story: Story) -> None:
     report = await story.check()
 
     assert {c.state for c in report.checks} == {"ok"}
+
+
+async def test_without_a_provider_no_money_appears_and_none_leaves(story: Story) -> None:
+    member = await story.person("member")
+    await story.top_up(member, 5000)
+    bank = await method(member)
+    real = msgspec.structs.replace(story.settings, sandbox=False)
+    transport = httpx.ASGITransport(app=create_app(real, story.database))
+
+    async with httpx.AsyncClient(transport=transport, base_url="http://handsel.test") as http:
+        outside = Member(member.handle, member.id, member.token, http)
+        paid_in = await outside.refused(
+            "/v1/wallet/top-ups", {"amount": euros(777), "token": "tok_ok"}, 503
+        )
+        paid_out = await outside.refused(
+            "/v1/wallet/withdrawals", {"amount": euros(777), "payout_method": bank}, 503
+        )
+
+    assert paid_in["code"] == paid_out["code"] == "provider_absent"
+    assert await member.available() == (5000, 0, 0)
+    with pytest.raises(ProviderUnavailable):
+        await gateway_of(real, story.database).charge(
+            uuid4(), token="tok_ok", amount_minor=1, currency="EUR"
+        )
+
+
+async def test_a_top_up_has_an_upper_bound(story: Story) -> None:
+    member = await story.person("member")
+
+    problem = await member.refused(
+        "/v1/wallet/top-ups", {"amount": euros(MAX_TOP_UP_MINOR + 1), "token": "tok_ok"}, 422
+    )
+
+    assert problem["code"] == "top_up_too_large"
+    assert await member.available() == (0, 0, 0)

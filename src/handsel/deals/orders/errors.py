@@ -40,6 +40,25 @@ class NotRevocable(Conflict):
     code = "not_revocable"
 
 
+class CancellingCosts(Conflict):
+    """Cancelling is no longer free"""
+
+    code = "cancelling_costs"
+
+
+class CancellingIsFree(Conflict):
+    """Cancelling is still free"""
+
+    code = "cancelling_is_free"
+
+
+class DeadlinePassed(Conflict):
+    """The time for this is over"""
+
+    code = "deadline_passed"
+    stored = False  # the order moves by itself within moments; then the same request may be judged
+
+
 class NotStarted(Conflict):
     """The agreed time has not come yet"""
 

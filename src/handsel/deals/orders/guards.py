@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import msgspec
 
 from handsel.deals.orders.errors import (
+    CancellingCosts,
+    CancellingIsFree,
     CannotReceive,
     NotRevocable,
     NotStarted,
@@ -66,6 +68,28 @@ async def revocable(tx: Tx, move: Move) -> None:
         raise NotRevocable
 
 
+async def cancelling_is_free(tx: Tx, move: Move) -> None:
+    """Early enough, or so late that it is the seller who did not come."""
+    if _share_due(tx, move.order):
+        bps = move.order.terms.cancellation.late_share_bps
+        raise CancellingCosts(
+            f"the seller would keep {bps / 100:g} % of the price; cancel_late says that you agree",
+            late_share_bps=bps,
+        )
+
+
+async def cancelling_costs(tx: Tx, move: Move) -> None:
+    """Nobody pays for what is free."""
+    if not _share_due(tx, move.order):
+        raise CancellingIsFree("use cancel")
+
+
+def _share_due(tx: Tx, order: Order) -> bool:
+    policy = order.terms.cancellation
+    left_s = (order.due_at - tx.now).total_seconds()
+    return policy.late_share_bps > 0 and 0 < left_s < policy.free_until_s
+
+
 async def may_receive(tx: Tx, move: Move) -> None:
     """The provider's tier may receive money."""
     answer = await trust.may_receive(tx, move.order.provider_id)
@@ -98,6 +122,8 @@ GUARDS: dict[str, Guard] = {
     "within_limits": within_limits,
     "confirmed": confirmed,
     "revocable": revocable,
+    "cancelling_is_free": cancelling_is_free,
+    "cancelling_costs": cancelling_costs,
     "may_receive": may_receive,
     "started": started,
     "proof_given": proof_given,

@@ -41,13 +41,9 @@ def release(tx: Tx, order: Order) -> list[MoneyLine]:
     return _paid(order, fee, order.amount, 0)
 
 
-def refund_by_policy(tx: Tx, order: Order) -> list[MoneyLine]:
-    """All back while cancelling is free; late, the provider keeps the agreed share."""
-    policy = order.terms.cancellation
-    seconds_left = (order.due_at - tx.now).total_seconds()
-    if seconds_left >= policy.free_until_s or policy.late_share_bps == 0:
-        return refund(tx, order)
-    kept = policy.late_share_bps
+def share_by_policy(tx: Tx, order: Order) -> list[MoneyLine]:
+    """A late cancellation: the provider keeps the share that was agreed at sale."""
+    kept = order.terms.cancellation.late_share_bps
     return _split(tx, order, weights=(10_000 - kept, kept))
 
 
@@ -59,6 +55,8 @@ def share_halves(tx: Tx, order: Order) -> list[MoneyLine]:
 def settle(tx: Tx, order: Order) -> list[MoneyLine]:
     """From the provider's pending money to the wallet; the exposure ends."""
     assert order.net_minor is not None
+    if order.net_minor == 0:
+        return []  # a share of a cent that could not be divided
     escrow.settle(tx, order.id, order.provider_id, order.net_minor, order.unit)
     trust.settle(tx, order.id, order.customer_id, order.provider_id)
     return [MoneyLine(to="provider", amount_minor=order.net_minor)]
@@ -68,7 +66,7 @@ ACTIONS: dict[str, Action] = {
     "hold": hold,
     "refund": refund,
     "refund_expired": refund_expired,
-    "refund_by_policy": refund_by_policy,
+    "share_by_policy": share_by_policy,
     "release": release,
     "share_halves": share_halves,
     "settle": settle,
@@ -82,19 +80,18 @@ def _refund(tx: Tx, order: Order, *, expired: bool) -> list[MoneyLine]:
 
 
 def _split(tx: Tx, order: Order, weights: tuple[int, int]) -> list[MoneyLine]:
-    """Share the hold between customer and provider; the part of the provider settles at once.
+    """Share the hold between customer and provider, whose part waits like a whole price.
 
-    The payer's exposure is settled, not released: money that reached the provider counts against
+    The payer's exposure goes on until it is settled: money that reaches the provider counts against
     the limits, or a pair could move any sum by cancelling late, again and again.
     """
     back, kept = allocate(order.amount, weights)
     if kept == 0:
+        order.net_minor = 0
         return refund(tx, order)
     fee = fees.on_part(order.terms.fee, kept, order.amount)
     escrow.split(tx, order.id, order.customer_id, order.provider_id, kept, back, order.unit, fee)
     order.net_minor = kept - fee.amount_minor
-    escrow.settle(tx, order.id, order.provider_id, order.net_minor, order.unit)
-    trust.settle(tx, order.id, order.customer_id, order.provider_id)
     return _paid(order, fee, kept, back)
 
 

@@ -10,6 +10,8 @@ GUARDS = frozenset(
         "within_limits",
         "confirmed",
         "revocable",
+        "cancelling_is_free",
+        "cancelling_costs",
         "may_receive",
         "started",
         "proof_given",
@@ -17,7 +19,7 @@ GUARDS = frozenset(
     }
 )
 ACTIONS = frozenset(
-    {"hold", "refund", "refund_expired", "refund_by_policy", "release", "share_halves", "settle"}
+    {"hold", "refund", "refund_expired", "share_by_policy", "release", "share_halves", "settle"}
 )
 TERMS = frozenset({"inspection_period", "hold_period"})
 CURRENT = ("service", 1)

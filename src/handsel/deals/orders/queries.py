@@ -100,11 +100,19 @@ async def moves(conn: Connection, order_id: UUID) -> list[Move]:
     return [msgspec.convert(dict(row), Move) for row in rows]
 
 
+async def lock_sales(tx: Tx, provider_id: UUID) -> None:
+    """Let one order of this seller be placed at a time, until the transaction ends."""
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 73))", str(provider_id))
+
+
 async def sales(tx: Tx, provider_id: UUID, customer_id: UUID) -> tuple[int, int]:
-    """(orders the seller has sold and that were not undone, settled ones with this customer)."""
+    """(the seller's orders but for those that were undone, settled ones with this customer).
+
+    Orders that are not paid yet count too: their fee is frozen already.
+    """
     row = await tx.fetchrow(
-        "SELECT count(*) FILTER (WHERE state IN ('funded', 'accepted', 'delivered', 'objected',"
-        " 'completed', 'settled')) AS sold,"
+        "SELECT count(*) FILTER (WHERE state NOT IN ('payment_expired', 'revoked', 'declined',"
+        " 'expired', 'cancelled', 'refunded')) AS sold,"
         " count(*) FILTER (WHERE state = 'settled' AND customer_id = $2) AS with_pair"
         " FROM deals.orders WHERE provider_id = $1",
         provider_id,

@@ -10,7 +10,12 @@ import msgspec
 from handsel.catalog.listings import service as listings
 from handsel.catalog.listings.schemas import ListingForOrder
 from handsel.deals.orders import queries, terms
-from handsel.deals.orders.errors import ListingNeedsQuote, ListingNotOrderable, OwnListing
+from handsel.deals.orders.errors import (
+    DeadlinePassed,
+    ListingNeedsQuote,
+    ListingNotOrderable,
+    OwnListing,
+)
 from handsel.deals.orders.guards import GUARDS, Move
 from handsel.deals.orders.money_actions import ACTIONS
 from handsel.deals.orders.processes import CURRENT, processes
@@ -51,6 +56,10 @@ async def place(tx: Tx, principal: Principal, data: OrderInput) -> Answer[OrderV
     assert listing.currency is not None
     process = processes()[CURRENT]
     sold, with_pair = await queries.sales(tx, listing.seller_id, principal.member_id)
+    if sold < fees.current().free_first_orders:
+        # Of many orders that are placed at once, no more than the first few are free.
+        await queries.lock_sales(tx, listing.seller_id)
+        sold, with_pair = await queries.sales(tx, listing.seller_id, principal.member_id)
     fee = fees.at_sale(
         listing.price_minor,
         listing.currency,
@@ -97,6 +106,9 @@ async def transition(
     if role is None:
         raise NotFound("there is no such order")
     process = processes()[order.process, order.process_version]
+    timers = _timers(order, process)
+    if timers and timers[0].due_at <= tx.now:
+        raise DeadlinePassed(transition=timers[0].transition)
     chosen = engine.choose(process, order.state, data.name, role)  # type: ignore[arg-type]
     move = Move(order, data)
     for guard in chosen.guards:
@@ -107,13 +119,8 @@ async def transition(
 
 
 async def due(conn: Connection, limit: int = 200) -> list[UUID]:
-    """Orders for which a time has come, the longest overdue first."""
-    rows = await conn.fetch(
-        "SELECT order_id, min(due_at) AS due_at FROM deals.timers"
-        " WHERE due_at <= foundation.handsel_now() AND NOT handed_over"
-        " GROUP BY order_id ORDER BY 2 LIMIT $1",
-        limit,
-    )
+    """Orders for which a time has come, the longest overdue first; those that failed, later."""
+    rows = await conn.fetch("SELECT order_id FROM deals.due_orders($1)", limit)
     return [row["order_id"] for row in rows]
 
 
@@ -135,9 +142,11 @@ async def run_due(tx: Tx, order_id: UUID) -> bool:
     return True
 
 
-async def hand_over(tx: Tx, order_id: UUID) -> None:
-    """Take an order's timers out of the sweep: its move was refused, and a job tries on."""
-    await tx.execute("UPDATE deals.timers SET handed_over = true WHERE order_id = $1", order_id)
+async def postpone(tx: Tx, order_id: UUID) -> int:
+    """An order's due move has failed: the sweep tries it again, each time a little later, for
+    ever; returns how often it has failed."""
+    attempts: int = await tx.fetchval("SELECT deals.postpone_timers($1)", order_id)
+    return attempts
 
 
 async def delivered_on_time(conn: Connection, order_id: UUID) -> bool:

@@ -22,6 +22,8 @@ from handsel.foundation.db.pool import Connection
 
 T = TypeVar("T")
 _ATTEMPTS = 4
+#: For a connection of the pool; whoever waits longer is told to come again.
+_LONGEST_WAIT_S = 5.0
 _EVENT_TYPES = ("text[]", "uuid[]", "jsonb[]")
 #: What asyncpg raises on a connection that has died under it (and for other reasons).
 _LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
@@ -127,7 +129,7 @@ class Database:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
         try:
-            conn = await self.pool.acquire()
+            conn = await self.pool.acquire(timeout=_LONGEST_WAIT_S)
         except (
             OSError,
             asyncpg.PostgresConnectionError,

@@ -41,6 +41,9 @@ _known: ContextVar[dict[str, str]] = ContextVar("known_of_request")
 _log = structlog.get_logger("handsel.access")
 
 
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+
 class Observed:
     """An ASGI application around another one."""
 
@@ -75,7 +78,8 @@ class Observed:
             self._tell(scope, status, clock.monotonic() - began, known)
 
     def _tell(self, scope: Any, status: int, seconds: float, known: dict[str, str]) -> None:
-        method = scope["method"]
+        # A stranger's invented method must not become a label of its own, for ever.
+        method = scope["method"] if scope["method"] in _METHODS else "other"
         route = scope.get("path_template") or "unmatched"
         self._meters.observe(method, route, status, seconds)
         say = _log.debug if route in _QUIET else _log.info

@@ -139,7 +139,7 @@ class Builder:
             amount=PositiveMoney(amount_minor=60_000, currency=self._town.currency),
             token="tok_ok",  # noqa: S106 - names an outcome
         )
-        await self._database.run(lambda tx: payments.start_top_up(tx, who, money))
+        await self._database.run(lambda tx: payments.start_top_up(tx, self._settings, who, money))
         for offer in person.listing:
             await self._offer(who, person, offer)
         await self._worker.drain()

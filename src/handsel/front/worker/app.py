@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
+import asyncpg
 import structlog
 
 from handsel.deals.orders import service as orders
@@ -14,9 +15,9 @@ from handsel.foundation.db.pool import open_pool
 from handsel.foundation.db.uow import Database
 from handsel.foundation.jobs import Periodic, PgQueuerQueue, Worker, prune_handled, prune_log
 from handsel.foundation.outbox import prune, relay_once
-from handsel.front.worker.handlers import RUN_DUE, handlers
+from handsel.front.worker.handlers import handlers
 from handsel.front.worker.subscriptions import SUBSCRIPTIONS
-from handsel.money.payments.sandbox import SandboxGateway
+from handsel.money.payments.service import gateway_of
 from handsel.people.members import service as members
 from handsel.people.trust import service as trust
 
@@ -25,6 +26,8 @@ _CONCURRENCY = 8
 _QUEUE = PgQueuerQueue()
 #: Events and notes of handled ones are kept this long: longer than any job is retried.
 _KEEP_EVENTS = timedelta(days=30)
+#: What one order can do wrong: refused, unreadable terms, a process that is gone, a broken rule.
+_MAY_FAIL = (Problem, asyncpg.PostgresError, LookupError, ValueError, TypeError, AssertionError)
 _TICK_S = 0.2
 _SWEEP_S = 1.0
 _PRUNE_S = 3600.0
@@ -40,7 +43,7 @@ async def _run(settings: Settings, url: str) -> None:
     database = Database(pool)
     worker = Worker(
         url,
-        handlers(database, settings, SandboxGateway(database)),
+        handlers(database, settings, gateway_of(settings, database)),
         periodics=periodics(database, settings),
         concurrency=_CONCURRENCY,
     )
@@ -70,7 +73,8 @@ def periodics(database: Database, settings: Settings) -> list[Periodic]:
         return await database.run(orders.remind_due)
 
     async def recheck() -> int:
-        return await members.recheck_due(database, settings)
+        # Outside of sandbox mode there is no verifier to ask yet: what is pending stays so.
+        return await members.recheck_due(database, settings) if settings.sandbox else 0
 
     async def forget() -> int:
         async with database.reading() as conn:
@@ -91,25 +95,22 @@ def periodics(database: Database, settings: Settings) -> list[Periodic]:
 
 
 async def sweep_orders(database: Database) -> int:
-    """Make the moves whose time has come, each in a transaction of its own.
+    """Make the moves whose time has come, each in a transaction of its own; how many were made.
 
-    One that is refused, or fails, is handed to a job, which tries on and is parked with the reason
-    in the end; it must neither stop the others nor come back in every sweep.
+    One that fails stops nobody else and is never given up: it is tried again, later each time.
     """
     async with database.reading() as conn:
         waiting = await orders.due(conn)
+    moved = 0
     for order_id in waiting:
         try:
-            await _run_due(database, order_id)
-        except Exception as error:  # noqa: BLE001 - the others must move all the same
-            code = error.code if isinstance(error, Problem) else repr(error)
-            log.error("due_move_refused", order=str(order_id), code=code)
+            moved += await _run_due(database, order_id)
+        except _MAY_FAIL as error:
             async with database.transaction() as tx:
-                await orders.hand_over(tx, order_id)
-                key = f"{RUN_DUE}:{order_id}"
-                await _QUEUE.enqueue(tx.conn, RUN_DUE, {"order_id": str(order_id)}, dedupe_key=key)
-    return len(waiting)
+                attempts = await orders.postpone(tx, order_id)
+            log.error("due_move_failed", order=str(order_id), error=repr(error), attempts=attempts)
+    return moved
 
 
-async def _run_due(database: Database, order_id: UUID) -> None:
-    await database.run(lambda tx: orders.run_due(tx, order_id))
+async def _run_due(database: Database, order_id: UUID) -> bool:
+    return await database.run(lambda tx: orders.run_due(tx, order_id))

@@ -26,7 +26,8 @@ _ORDER: dict[tuple[str, str | None], tuple[FactKind | None, FactKind | None]] = 
     ("cancelled", "auto_cancel"): (_K.ORDER_CANCELLED_BY_OTHER, _K.NO_SHOW),
     ("completed", "auto_approve"): (_K.AUTO_APPROVED, _K.AUTO_APPROVED),
     ("refunded", None): (_K.ORDER_CANCELLED_BY_OTHER, _K.ORDER_CANCELLED_BY_SELF),
-    ("shared", None): (_K.ORDER_CANCELLED_BY_OTHER, _K.ORDER_CANCELLED_BY_OTHER),
+    ("shared", "cancel_late"): (_K.ORDER_CANCELLED_BY_SELF, _K.ORDER_CANCELLED_BY_OTHER),
+    ("shared", "share"): (_K.ORDER_CANCELLED_BY_OTHER, _K.ORDER_CANCELLED_BY_OTHER),
     ("settled", None): (_K.ORDER_SETTLED, _K.ORDER_SETTLED),
 }
 _WITH_MONEY = {
@@ -50,6 +51,10 @@ def of_order(event: Event, reference_minor: int) -> list[Fact]:
     state, body = event.topic.removeprefix("order."), event.payload
     if state == "delivered":
         return [_delivery(event)]
+    late = datetime.fromisoformat(body["at"]) >= datetime.fromisoformat(body["due_at"])
+    if state == "cancelled" and body["transition"] == "cancel" and late:
+        # The agreed time passed without a delivery: it is the seller who did not come.
+        state, body = "cancelled", {**body, "transition": "auto_cancel"}
     kinds = _ORDER.get((state, body["transition"])) or _ORDER.get((state, None), (None, None))
     roles: tuple[Role, Role] = ("buyer", "seller")
     return [

@@ -20,7 +20,6 @@ from handsel.people.messaging import service as messaging
 from handsel.people.trust import service as trust
 
 Effect = Callable[[Tx, Event], Awaitable[None]]
-RUN_DUE = "orders.run_due"
 
 
 def handlers(database: Database, settings: Settings, gateway: Gateway) -> dict[str, Handler]:
@@ -35,9 +34,6 @@ def handlers(database: Database, settings: Settings, gateway: Gateway) -> dict[s
 
     async def pay_out(job: Job) -> None:
         await payments.pay_out_withdrawal(database, gateway, _id(job, "withdrawal_id"))
-
-    async def run_due(job: Job) -> None:
-        await database.run(lambda tx: orders.run_due(tx, UUID(job.payload["order_id"])))
 
     async def index_listing(job: Job) -> None:
         await indexing["index_listing"](database, event_of(job).payload)
@@ -67,7 +63,6 @@ def handlers(database: Database, settings: Settings, gateway: Gateway) -> dict[s
         "search.seller": index_seller,
         "search.reviewed": index_seller,
         "search.imported": reindex,
-        RUN_DUE: run_due,
     }
 
 

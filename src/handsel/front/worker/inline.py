@@ -14,7 +14,7 @@ from handsel.front.worker.app import sweep_orders
 from handsel.front.worker.handlers import handlers
 from handsel.front.worker.subscriptions import SUBSCRIPTIONS
 from handsel.money.payments.gateway import ProviderUnavailable
-from handsel.money.payments.sandbox import SandboxGateway
+from handsel.money.payments.service import gateway_of
 from handsel.people.members import service as members
 
 _ROUNDS = 50
@@ -27,7 +27,7 @@ class InlineWorker:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._settings = settings
-        self._handlers = handlers(database, settings, SandboxGateway(database))
+        self._handlers = handlers(database, settings, gateway_of(settings, database))
 
     async def drain(self) -> None:
         """Run the jobs of every waiting event, and of the events that these cause."""

@@ -27,6 +27,7 @@ _TOLD: dict[str, tuple[Kind, tuple[str, ...]]] = {
     "refunded": ("order_refunded", ("customer",)),
     "shared": ("order_shared", ("customer", "provider")),
     "settled": ("order_settled", ("provider",)),
+    "closed": ("order_settled", ("provider",)),
 }
 _ACTIONS = {
     "funded": "Accept or decline",
@@ -41,6 +42,8 @@ async def of_order(tx: Tx, event: Event) -> None:
     """Tell those concerned that an order has moved."""
     body = event.payload
     kind, roles = _TOLD[event.topic.removeprefix("order.")]
+    if body["transition"] == "cancel_late":
+        kind = "order_cancelled"
     params = await _params(tx, body)
     ref = encode("ord", UUID(body["order_id"]))
     for role in roles:
@@ -95,13 +98,25 @@ async def _params(tx: Tx, body: dict[str, Any]) -> dict[str, str]:
         "system": "handsel",
     }
     # What a text calls the amount: what came to the seller, what went back, else the price.
-    moved = {"settled": "net_minor", "cancelled": "refunded_minor"}.get(body["state"])
+    moved = {
+        "settle": "net_minor",
+        "settle_share": "net_minor",
+        "cancel": "refunded_minor",
+        "cancel_late": "refunded_minor",
+        "withdraw": "refunded_minor",
+        "auto_cancel": "refunded_minor",
+    }.get(body["transition"])
     amount = body[moved or "amount_minor"]
     return {
         "title": body["title"],
         "buyer": names["customer"],
         "seller": names["provider"],
         "by": names[body["by"]],
+        "approval": (
+            f"{names['customer']} has approved the work."
+            if body["by"] == "customer"
+            else f"{names['customer']} has not objected in time, so the work counts as approved."
+        ),
         "amount": display(amount, body["currency"]),
         "accept_by": deadline,
         "approve_by": deadline,

@@ -4,7 +4,7 @@ from handsel.foundation.outbox import Subscriptions
 
 _ORDER_STATES = (
     "funded", "accepted", "declined", "expired", "revoked", "cancelled", "delivered", "objected",
-    "completed", "refunded", "shared", "settled",
+    "completed", "refunded", "shared", "settled", "closed",
 )  # fmt: skip
 
 SUBSCRIPTIONS: Subscriptions = {

@@ -34,11 +34,13 @@ CREATE TABLE deals.timers (
     transition text NOT NULL,
     due_at timestamptz NOT NULL,
     remind_at timestamptz,
-    -- The move was refused when its time came; a job tries on, and the sweep leaves it alone.
-    handed_over boolean NOT NULL DEFAULT false,
+    -- The move failed when its time came: how often, and when (machine time) to try again.
+    attempts int NOT NULL DEFAULT 0,
+    retry_at timestamptz,
     PRIMARY KEY (order_id, transition)
 );
-CREATE INDEX timers_due ON deals.timers (due_at) WHERE NOT handed_over;
+CREATE INDEX timers_due ON deals.timers (due_at);
+CREATE INDEX timers_failing ON deals.timers (attempts) WHERE attempts > 0;
 CREATE INDEX timers_to_remind ON deals.timers (remind_at) WHERE remind_at IS NOT NULL;
 
 -- The timeline: every move with who, when, why and what money moved. Never changed.
@@ -130,9 +132,24 @@ LANGUAGE sql SECURITY DEFINER SET search_path = deals, pg_temp AS $$
     RETURNING t.order_id, t.transition, t.due_at
 $$;
 
+CREATE FUNCTION deals.due_orders(p_limit int) RETURNS TABLE (order_id uuid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = deals, pg_temp AS $$
+    SELECT t.order_id FROM deals.timers t
+     WHERE t.due_at <= foundation.handsel_now() AND (t.retry_at IS NULL OR t.retry_at <= now())
+     GROUP BY t.order_id ORDER BY min(t.due_at) LIMIT p_limit
+$$;
+
+-- From a second to ten minutes, by the machine's clock: a moved sandbox clock repairs nothing.
+CREATE FUNCTION deals.postpone_timers(p_order uuid) RETURNS int
+LANGUAGE sql SECURITY DEFINER SET search_path = deals, pg_temp AS $$
+    UPDATE deals.timers t SET attempts = t.attempts + 1,
+        retry_at = now() + least(interval '1 second' * 2 ^ least(t.attempts, 10), interval '10 minutes')
+     WHERE t.order_id = p_order RETURNING t.attempts
+$$;
+
 -- To lock a row, PostgreSQL asks for UPDATE on one of its columns: the one that cannot do harm.
 GRANT SELECT, UPDATE (process_version) ON deals.orders TO handsel_app;
-GRANT SELECT, UPDATE (handed_over) ON deals.timers TO handsel_app;
+GRANT SELECT ON deals.timers TO handsel_app;
 GRANT SELECT ON deals.moves TO handsel_app;
 GRANT SELECT, INSERT ON deals.reviews TO handsel_app;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA deals FROM PUBLIC;

@@ -59,12 +59,14 @@ class WalletController(Controller):
                 conn, account, secret, cursor, page_size, service.REFERS_TO
             )
 
-    @post("/top-ups", status_code=202, responses=documented(400, 401, 409, 422))
+    @post("/top-ups", status_code=202, responses=documented(400, 401, 409, 422, 503))
     async def top_up(
-        self, data: TopUpInput, principal: Principal, work: Work
+        self, data: TopUpInput, principal: Principal, settings: Settings, work: Work
     ) -> Response[TopUpView]:
         """Put money into the wallet. Poll the answer's Location until it is no longer pending."""
-        return await work.run(lambda tx: service.start_top_up(tx, principal, data), status=202)
+        return await work.run(
+            lambda tx: service.start_top_up(tx, settings, principal, data), status=202
+        )
 
     @get("/top-ups/{top_up:str}", responses=documented(401, 404))
     async def read_top_up(self, top_up: str, principal: Principal, database: Database) -> TopUpView:
@@ -72,12 +74,14 @@ class WalletController(Controller):
         async with database.reading() as conn:
             return await service.read_top_up(conn, principal, top_up)
 
-    @post("/withdrawals", status_code=202, responses=documented(400, 401, 403, 409, 422))
+    @post("/withdrawals", status_code=202, responses=documented(400, 401, 403, 409, 422, 503))
     async def withdraw(
-        self, data: WithdrawalInput, principal: Principal, work: Work
+        self, data: WithdrawalInput, principal: Principal, settings: Settings, work: Work
     ) -> Response[WithdrawalView]:
         """Send money to one of your payout methods."""
-        return await work.run(lambda tx: service.start_withdrawal(tx, principal, data), status=202)
+        return await work.run(
+            lambda tx: service.start_withdrawal(tx, settings, principal, data), status=202
+        )
 
     @get("/withdrawals/{withdrawal:str}", responses=documented(401, 404))
     async def read_withdrawal(

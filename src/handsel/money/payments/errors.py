@@ -15,6 +15,13 @@ class UnknownPayoutMethod(Conflict):
     code = "unknown_payout_method"
 
 
+class TopUpTooLarge(Invalid):
+    """This is more than one top-up may bring"""
+
+    code = "top_up_too_large"
+    stored = True
+
+
 class PayoutMethodExists(Conflict):
     """You have added this bank account already"""
 

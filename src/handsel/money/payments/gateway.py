@@ -39,3 +39,19 @@ class Gateway(Protocol):
     ) -> ProviderAnswer:
         """Send money to a bank token. Raises ``ProviderUnavailable``."""
         ...
+
+
+class AbsentGateway:
+    """No provider is configured: it has never acted, and never answers."""
+
+    async def charge(
+        self, key: UUID, *, token: str, amount_minor: int, currency: str
+    ) -> ProviderAnswer:
+        """See ``Gateway.charge``."""
+        raise ProviderUnavailable("no payment provider is configured")
+
+    async def pay_out(
+        self, key: UUID, *, token: str, amount_minor: int, currency: str
+    ) -> ProviderAnswer:
+        """See ``Gateway.pay_out``."""
+        raise ProviderUnavailable("no payment provider is configured")

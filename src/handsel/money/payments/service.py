@@ -10,9 +10,10 @@ from handsel.foundation import audit
 from handsel.foundation.core.errors import Invalid, NotFound
 from handsel.foundation.core.ids import decode, encode
 from handsel.foundation.core.money import Money
+from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.errors import on_constraint
 from handsel.foundation.db.pool import Connection
-from handsel.foundation.db.uow import Tx
+from handsel.foundation.db.uow import Database, Tx
 from handsel.foundation.http.principal import Principal
 from handsel.foundation.http.work import Answer
 from handsel.money.ledger import queries as ledger_queries
@@ -23,9 +24,11 @@ from handsel.money.payments.errors import (
     CardNumberRefused,
     PayoutMethodExists,
     PayoutRefused,
+    TopUpTooLarge,
     UnknownPayoutMethod,
 )
-from handsel.money.payments.gateway import ProviderAnswer
+from handsel.money.payments.gateway import AbsentGateway, Gateway, ProviderAnswer
+from handsel.money.payments.sandbox import SandboxGateway
 from handsel.money.payments.schemas import (
     PayoutMethodInput,
     PayoutMethodPage,
@@ -37,6 +40,7 @@ from handsel.money.payments.schemas import (
     WithdrawalInput,
     WithdrawalView,
 )
+from handsel.people.members.errors import ProviderAbsent
 from handsel.people.trust import service as trust
 
 _CARD_NUMBER = re.compile(r"(?:\d[ -]?){12,19}")
@@ -59,9 +63,29 @@ on_constraint("withdrawals_unit_fkey", UnknownUnit)
 on_constraint("payout_methods_member_id_token_key", PayoutMethodExists)
 
 
-async def start_top_up(tx: Tx, principal: Principal, data: TopUpInput) -> Answer[TopUpView]:
+#: Far above any order here, and far below what a balance can hold.
+MAX_TOP_UP_MINOR = 10**9
+
+
+def gateway_of(settings: Settings, database: Database) -> Gateway:
+    """The provider of this installation. Outside of sandbox mode there is none yet: intents that
+    are open then stay open."""
+    return SandboxGateway(database) if settings.sandbox else AbsentGateway()
+
+
+def _need_provider(settings: Settings) -> None:
+    if not settings.sandbox:
+        raise ProviderAbsent("no payment provider is configured")
+
+
+async def start_top_up(
+    tx: Tx, settings: Settings, principal: Principal, data: TopUpInput
+) -> Answer[TopUpView]:
     """Write down the intent; a job asks the provider. The wallet grows when it has said yes."""
+    _need_provider(settings)
     _check_token(data.token, "tok")
+    if data.amount.amount_minor > MAX_TOP_UP_MINOR:
+        raise TopUpTooLarge(largest_minor=MAX_TOP_UP_MINOR)
     row = await tx.fetchrow(
         "INSERT INTO money.top_ups (member_id, amount, unit, token, created_at)"
         " VALUES ($1, $2, $3, $4, $5) RETURNING *",
@@ -102,9 +126,10 @@ async def book_top_up(tx: Tx, top_up_id: UUID, answer: ProviderAnswer) -> None:
 
 
 async def start_withdrawal(
-    tx: Tx, principal: Principal, data: WithdrawalInput
+    tx: Tx, settings: Settings, principal: Principal, data: WithdrawalInput
 ) -> Answer[WithdrawalView]:
     """Take the money out of the wallet and write down the intent; a job asks the provider."""
+    _need_provider(settings)
     method = await tx.fetchrow(
         "SELECT id FROM money.payout_methods WHERE id = $1 AND member_id = $2",
         decode("pay", data.payout_method),

@@ -1,5 +1,6 @@
 """Passwords against accounts: log-in, and the proof before a sensitive act. Both are limited."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from handsel.foundation import audit
@@ -59,11 +60,18 @@ async def prove_password(tx: Tx, member_id: UUID, password: str) -> None:
     """The caller knows the password of their account: asked before money or trust is at stake.
 
     Raises ``WrongPassword`` (403) and, after five failures in a quarter of an hour,
-    ``TooManyRequests`` (429). The failure counts although the transaction is refused. Proofs of one
-    member run one after the other, and the count is read after the check: guesses sent at once can
-    pass the five by those whose count is just being committed, at most one for each connection.
+    ``TooManyRequests`` (429). The failure counts although the transaction is refused. One proof of
+    a member runs at a time and the next one is refused, not queued: hashing is costly, and nobody
+    may occupy the house with it. The count is read before the hash, and again after it.
     """
-    await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 3))", f"prove:{member_id}")
+    alone = await tx.fetchval(
+        "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 3))", f"prove:{member_id}"
+    )
+    if not alone:
+        raise slow_down("passwords at once", timedelta(seconds=1))
+    wait = await limits.wait_of(tx, policy.PASSWORD_PROOF, member_id.hex)
+    if wait is not None:
+        raise slow_down("wrong passwords", wait)
     stored = await queries.password_hash(tx.conn, member_id)
     right = await passwords.is_right(stored, policy.normal_password(password))
     wait = await limits.wait_of(tx, policy.PASSWORD_PROOF, member_id.hex)
