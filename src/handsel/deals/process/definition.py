@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from string import Formatter
 from typing import Literal
@@ -84,6 +85,7 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(**{unit: int(n) for unit, n in match.groupdict().items() if n})
 
 
+@cache
 def parse_moment(text: str) -> Moment:
     """``entered + PT24H`` or ``due - PT1H`` or ``entered + inspection_period``."""
     match = _MOMENT.fullmatch(text)

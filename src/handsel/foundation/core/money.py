@@ -6,7 +6,7 @@ has a named home, so that the parts add up to the whole.
 
 from collections.abc import Sequence
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated
 
 import msgspec
@@ -42,6 +42,7 @@ def known_currencies() -> frozenset[str]:
     return frozenset(list_currencies())
 
 
+@lru_cache(maxsize=8192)  # the same prices again and again, and CLDR patterns are slow to apply
 def display(amount_minor: int, currency: str, locale: str = "en") -> str:
     """Format for people; never parsed again."""
     amount = Decimal(amount_minor).scaleb(-exponent(currency))

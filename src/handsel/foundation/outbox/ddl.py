@@ -22,7 +22,7 @@ CREATE INDEX outbox_relayed_at ON foundation.outbox (relayed_at) WHERE relayed_a
     # version of PostgreSQL. Arrays of unequal length fail on NOT NULL.
     """
 CREATE FUNCTION foundation.record_events(topics text[], aggregate_ids uuid[], payloads jsonb[])
-RETURNS integer LANGUAGE plpgsql AS $$
+RETURNS integer LANGUAGE plpgsql SET search_path = foundation, pg_temp AS $$
 DECLARE recorded integer;
 BEGIN
     INSERT INTO foundation.outbox (topic, aggregate_id, payload, occurred_at)

@@ -27,8 +27,10 @@ CREATE TABLE foundation.clock (
 INSERT INTO foundation.clock DEFAULT VALUES;
 GRANT SELECT ON foundation.clock TO handsel_app;
 
+-- The search_path is set although nothing needs it: a cached plan belongs to the path it was made
+-- under, and functions with other paths call this one by turns; each turn would plan again.
 CREATE FUNCTION foundation.handsel_now() RETURNS timestamptz
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql STABLE SET search_path = foundation, pg_temp AS $$
 BEGIN
     RETURN now() + (SELECT ahead FROM foundation.clock);
 END $$;

@@ -10,7 +10,7 @@ CREATE TABLE foundation.outbox (
 CREATE INDEX outbox_unrelayed ON foundation.outbox (id) WHERE relayed_at IS NULL;
 CREATE INDEX outbox_relayed_at ON foundation.outbox (relayed_at) WHERE relayed_at IS NOT NULL;
 CREATE FUNCTION foundation.record_events(topics text[], aggregate_ids uuid[], payloads jsonb[])
-RETURNS integer LANGUAGE plpgsql AS $$
+RETURNS integer LANGUAGE plpgsql SET search_path = foundation, pg_temp AS $$
 DECLARE recorded integer;
 BEGIN
     INSERT INTO foundation.outbox (topic, aggregate_id, payload, occurred_at)
