@@ -10,14 +10,8 @@ import httpx
 from handsel.deals.orders import service as orders
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database
-from handsel.foundation.jobs import Job
-from handsel.foundation.outbox import Event
 from handsel.front import invariants
-from handsel.front.worker.app import sweep_orders
-from handsel.front.worker.handlers import handlers
-from handsel.front.worker.subscriptions import SUBSCRIPTIONS
-from handsel.money.payments.gateway import ProviderUnavailable
-from handsel.money.payments.sandbox import SandboxGateway
+from handsel.front.worker.inline import InlineWorker
 from handsel.people.members.schemas import Kind
 from tests.factories.members import PASSWORD, create_member
 
@@ -81,6 +75,9 @@ class Story:
     database: Database
     settings: Settings
     http: httpx.AsyncClient
+
+    def __post_init__(self) -> None:
+        self._worker = InlineWorker(self.database, self.settings)
 
     async def member(self, *, verified: bool = True, name: str = "m") -> Member:
         handle = f"{name}{uuid4().hex[:10]}"
@@ -160,31 +157,7 @@ class Story:
 
     async def drain(self) -> None:
         """Run every job of every waiting event, as the worker would, until there are none."""
-        jobs = handlers(self.database, self.settings, SandboxGateway(self.database))
-        for _ in range(20):
-            async with self.database.transaction() as tx:
-                rows = await tx.fetch(
-                    "UPDATE foundation.outbox SET relayed_at = now() WHERE relayed_at IS NULL"
-                    " RETURNING id, topic, aggregate_id, occurred_at, payload"
-                )
-            if not rows:
-                return
-            for row in sorted(rows, key=lambda r: r["id"]):
-                event = Event(**dict(row))
-                for name in SUBSCRIPTIONS.get(event.topic, ()):
-                    await self._run(jobs[name], name, event)
-
-    async def _run(self, handler: Any, name: str, event: Event) -> None:
-        import msgspec
-
-        payload = msgspec.json.decode(msgspec.json.encode(event))
-        for attempt in (1, 2, 3):
-            try:
-                await handler(Job(1, name, payload, event.id, attempt))
-                return
-            except ProviderUnavailable:
-                continue
-        raise AssertionError(f"{name} was not answered three times")
+        await self._worker.drain()
 
     async def move_clock(self, by: timedelta) -> None:
         """Move the clock while the worker sleeps."""
@@ -194,12 +167,9 @@ class Story:
     async def pass_time(self, by: timedelta) -> None:
         """Move the clock, then let the worker do what has become due, until nothing is."""
         await self.move_clock(by)
-        for _ in range(10):
-            moved = await sweep_orders(self.database)
-            moved += await self.database.run(orders.remind_due)
-            await self.drain()
-            if not moved:
-                return
+        await self._worker.run_due()
+        while await self.database.run(orders.remind_due):
+            await self._worker.drain()
 
     async def check(self) -> invariants.Report:
         """The invariants; none may be violated."""

@@ -5,16 +5,18 @@ import functools
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import asyncpg
 import pytest
 
+from handsel import migrations
 from handsel.foundation.db.pool import connect, open_pool
 from handsel.foundation.jobs import Worker
-from handsel.foundation.jobs import ddl as jobs_ddl
-from handsel.foundation.outbox import ddl as outbox_ddl
 from tests.foundation.jobs.server import shared
 
+#: The revision that makes the queue and the outbox.
+REVISION = Path(migrations.__file__).with_name("versions") / "r0002_jobs.sql"
 _number = itertools.count(1)
 
 _SCHEMA = f"""
@@ -24,7 +26,7 @@ EXCEPTION WHEN duplicate_object THEN NULL; END $$;
 CREATE SCHEMA foundation;
 CREATE FUNCTION foundation.handsel_now() RETURNS timestamptz LANGUAGE sql STABLE
     AS 'SELECT now() + interval ''1 day''';
-{jobs_ddl.DDL} {outbox_ddl.DDL} {" ".join(jobs_ddl.GRANTS)} {" ".join(outbox_ddl.GRANTS)}
+{REVISION.read_text()}
 CREATE TABLE effects (
     name text, note text, attempt integer, at timestamptz DEFAULT clock_timestamp());
 GRANT ALL ON effects TO handsel_app;
