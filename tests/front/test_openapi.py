@@ -55,6 +55,7 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
         if "$ref" in part:
             target: Any = document
             for step in part["$ref"].removeprefix("#/").split("/"):
+                assert step in target, part["$ref"]
                 target = target[step]
 
 

@@ -70,7 +70,7 @@ def load(environ: Mapping[str, str] | None = None, file: Path | None = None) -> 
 def _path(kind: type, value: Any) -> Any:
     if kind is Path:
         return Path(value)
-    raise NotImplementedError(kind)
+    raise TypeError(f"no setting is a {kind}")
 
 
 def _from_file(file: Path) -> dict[str, Any]:
