@@ -8,7 +8,7 @@ from handsel.catalog.listings import queries, views
 from handsel.catalog.listings.queries import Storefront
 from handsel.catalog.listings.schemas import OwnListingPage, StorefrontView
 from handsel.foundation.core.errors import NotFound
-from handsel.foundation.core.paging import seal, unseal
+from handsel.foundation.core.paging import IdPages
 from handsel.foundation.db.uow import Tx
 from handsel.foundation.http.principal import Principal
 from handsel.people.trust import service as trust
@@ -37,17 +37,17 @@ async def read(
     storefront = await queries.storefront(conn, handle)
     if storefront is None:
         raise NotFound("there is no such storefront")
-    scope = f"storefront {storefront.id}"
-    before = _before(secret, scope, cursor)
-    rows = await queries.live_in(conn, storefront.id, before, page_size + 1)
+    pages = IdPages(secret, f"storefront {storefront.id}", page_size, _id_of)
+    rows = await queries.live_in(conn, storefront.id, pages.before(cursor), page_size + 1)
+    page, next_cursor = pages.cut(rows)
     cards = await trust.public_card(conn, [storefront.member_id])
     return StorefrontView(
         handle=storefront.handle,
         title=storefront.title,
         about=storefront.about,
         trust_card=cards[storefront.member_id],
-        listings=[views.public_view(row) for row in rows[:page_size]],
-        next_cursor=_next(secret, scope, rows, page_size),
+        listings=[views.public_view(row) for row in page],
+        next_cursor=next_cursor,
     )
 
 
@@ -55,20 +55,11 @@ async def own_listings(
     conn: asyncpg.Connection, secret: bytes, seller: Principal, cursor: str | None, page_size: int
 ) -> OwnListingPage:
     """A page of the seller's own listings in every state, newest first."""
-    scope = f"own listings {seller.member_id}"
-    before = _before(secret, scope, cursor)
-    rows = await queries.of_seller(conn, seller.member_id, before, page_size + 1)
-    return OwnListingPage(
-        items=[views.own_view(row) for row in rows[:page_size]],
-        next_cursor=_next(secret, scope, rows, page_size),
-    )
+    pages = IdPages(secret, f"own listings {seller.member_id}", page_size, _id_of)
+    rows = await queries.of_seller(conn, seller.member_id, pages.before(cursor), page_size + 1)
+    page, next_cursor = pages.cut(rows)
+    return OwnListingPage(items=[views.own_view(row) for row in page], next_cursor=next_cursor)
 
 
-def _before(secret: bytes, scope: str, cursor: str | None) -> UUID | None:
-    return None if cursor is None else UUID(unseal(secret, scope, cursor)[0])
-
-
-def _next(secret: bytes, scope: str, rows: list[queries.Listing], page_size: int) -> str | None:
-    if len(rows) <= page_size:
-        return None
-    return seal(secret, scope, [str(rows[page_size - 1].id)])
+def _id_of(row: queries.Listing) -> UUID:
+    return row.id

@@ -8,8 +8,8 @@ from litestar.params import QueryParameter
 
 from handsel.deals.orders import queries, service
 from handsel.deals.orders.schemas import OrderInput, OrderPage, OrderView, Timeline, TransitionInput
-from handsel.foundation.core import paging
 from handsel.foundation.core.ids import decode
+from handsel.foundation.core.paging import IdPages
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database
 from handsel.foundation.http.principal import Principal
@@ -17,6 +17,10 @@ from handsel.foundation.http.problems import documented
 from handsel.foundation.http.work import Work, etag
 
 PageSize = Annotated[int, QueryParameter(ge=1, le=200)]
+
+
+def _id_of(view: OrderView) -> UUID:
+    return decode("ord", view.id)
 
 
 class OrderController(Controller):
@@ -43,15 +47,13 @@ class OrderController(Controller):
         page_size: PageSize = 50,
     ) -> OrderPage:
         """Your orders on either side, newest first."""
-        secret, scope = settings.secret_bytes(), f"orders:{principal.member_id}:{order_state}"
-        before = UUID(paging.unseal(secret, scope, cursor)[0]) if cursor else None
+        scope = f"orders:{principal.member_id}:{order_state}"
+        pages = IdPages(settings.secret_bytes(), scope, page_size, _id_of)
+        before = pages.before(cursor or None)
         async with database.reading() as conn:
-            views = await service.list_own(conn, principal, order_state, before, page_size + 1)
-        items, more = views[:page_size], len(views) > page_size
-        position = [decode("ord", items[-1].id).hex] if more else []
-        return OrderPage(
-            items=items, next_cursor=paging.seal(secret, scope, position) if more else None
-        )
+            found = await service.list_own(conn, principal, order_state, before, page_size + 1)
+        items, next_cursor = pages.cut(found)
+        return OrderPage(items=list(items), next_cursor=next_cursor)
 
     @get("/{order:str}", responses=documented(401, 404))
     async def read(

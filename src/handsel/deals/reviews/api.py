@@ -8,8 +8,8 @@ from litestar.params import QueryParameter
 
 from handsel.deals.reviews import service
 from handsel.deals.reviews.service import ReviewInput, ReviewPage, ReviewView
-from handsel.foundation.core import paging
 from handsel.foundation.core.ids import decode
+from handsel.foundation.core.paging import IdPages
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database
 from handsel.foundation.http.principal import Principal
@@ -18,6 +18,10 @@ from handsel.foundation.http.work import Work
 
 MemberParam = Annotated[str, QueryParameter(max_length=64, description="mem_…")]
 PageSize = Annotated[int, QueryParameter(ge=1, le=200)]
+
+
+def _id_of(view: ReviewView) -> UUID:
+    return decode("rev", view.id)
 
 
 class ReviewController(Controller):
@@ -44,12 +48,9 @@ class ReviewController(Controller):
     ) -> ReviewPage:
         """Reviews of a member, newest first; no account needed."""
         member_id = decode("mem", member)
-        secret, scope = settings.secret_bytes(), f"reviews:{member_id}"
-        before = UUID(paging.unseal(secret, scope, cursor)[0]) if cursor else None
+        pages = IdPages(settings.secret_bytes(), f"reviews:{member_id}", page_size, _id_of)
+        before = pages.before(cursor or None)
         async with database.reading() as conn:
             found = await service.of_member(conn, member_id, before, page_size + 1)
-        items, more = found[:page_size], len(found) > page_size
-        position = [decode("rev", items[-1].id).hex] if more else []
-        return ReviewPage(
-            items=items, next_cursor=paging.seal(secret, scope, position) if more else None
-        )
+        items, next_cursor = pages.cut(found)
+        return ReviewPage(items=list(items), next_cursor=next_cursor)

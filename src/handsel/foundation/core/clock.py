@@ -6,7 +6,6 @@ process's own clocks: for durations, and for the moment before a database is the
 """
 
 import time
-from datetime import UTC, datetime
 
 
 def monotonic() -> float:
@@ -17,8 +16,3 @@ def monotonic() -> float:
 def unix_ms() -> int:
     """Milliseconds since 1970 of the machine: for the time in an id, never for a deadline."""
     return time.time_ns() // 1_000_000
-
-
-def wall() -> datetime:
-    """The machine's UTC time, for logs and file names; never for a deadline."""
-    return datetime.now(UTC)

@@ -4,12 +4,16 @@ import base64
 import binascii
 import hashlib
 import hmac
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 import msgspec
 
 from handsel.foundation.core.errors import Malformed
 
+T = TypeVar("T")
 _TAG_BYTES = 12
 
 
@@ -36,6 +40,28 @@ def unseal(secret: bytes, scope: str, cursor: str) -> list[Any]:
         raise InvalidCursor
     position: list[Any] = msgspec.json.decode(body)
     return position
+
+
+@dataclass(frozen=True, slots=True)
+class IdPages(Generic[T]):
+    """Pages of a list that is newest first by id. Fetch ``page_size + 1`` below ``before``: the one
+    too many says whether there is a next page."""
+
+    secret: bytes
+    scope: str
+    page_size: int
+    id_of: Callable[[T], UUID]
+
+    def before(self, cursor: str | None) -> UUID | None:
+        """The id below which the page begins; None for the first. Raises ``InvalidCursor``."""
+        return None if cursor is None else UUID(unseal(self.secret, self.scope, cursor)[0])
+
+    def cut(self, found: Sequence[T]) -> tuple[Sequence[T], str | None]:
+        """The page among what was found, and the cursor of the next one if there is one."""
+        page = found[: self.page_size]
+        if len(found) <= self.page_size:
+            return page, None
+        return page, seal(self.secret, self.scope, [self.id_of(page[-1]).hex])
 
 
 def _tag(secret: bytes, scope: str, body: bytes) -> bytes:

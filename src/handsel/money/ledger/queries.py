@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from uuid import UUID
 
+import asyncpg
+
 from handsel.foundation.core import paging
 from handsel.foundation.core.ids import encode
 from handsel.foundation.db.pool import Connection
@@ -53,9 +55,11 @@ async def statement(
 
     ``prefixes`` names what a transfer of a code refers to, which the ledger itself does not know.
     """
-    scope = f"statement:{account.id}"
-    after = UUID(paging.unseal(secret, scope, cursor)[0]) if cursor else None
-    rows = await conn.fetch(_STATEMENT, account.id, after, page_size + 1)
+    pages: paging.IdPages[asyncpg.Record] = paging.IdPages(
+        secret, f"statement:{account.id}", page_size, lambda row: row["id"]
+    )
+    rows = await conn.fetch(_STATEMENT, account.id, pages.before(cursor or None), page_size + 1)
+    page, next_cursor = pages.cut(rows)
     items = [
         StatementLine(
             id=encode("trf", row["id"]),
@@ -65,8 +69,6 @@ async def statement(
             amount_minor=row["signed_amount"],
             balance_minor=row["balance"],
         )
-        for row in rows[:page_size]
+        for row in page
     ]
-    more = len(rows) > page_size
-    next_cursor = paging.seal(secret, scope, [rows[page_size - 1]["id"].hex]) if more else None
     return StatementPage(items=items, currency=account.unit, next_cursor=next_cursor)

@@ -28,14 +28,18 @@ async def page(
     unread_only: bool,
 ) -> NoticePage:
     """Newest first. Raises ``InvalidCursor``."""
-    secret, scope = settings.secret_bytes(), f"notices:{member_id}:{unread_only}"
-    before = UUID(paging.unseal(secret, scope, cursor)[0]) if cursor is not None else None
+    pages: paging.IdPages[asyncpg.Record] = paging.IdPages(
+        settings.secret_bytes(),
+        f"notices:{member_id}:{unread_only}",
+        limit,
+        lambda row: row["id"],
+    )
     sql = _UNREAD if unread_only else _ALL
-    rows = await conn.fetch(sql, member_id, before, limit + 1)
-    more = len(rows) > limit
+    rows = await conn.fetch(sql, member_id, pages.before(cursor), limit + 1)
+    page, next_cursor = pages.cut(rows)
     return NoticePage(
-        items=[view(row) for row in rows[:limit]],
-        next_cursor=paging.seal(secret, scope, [str(rows[limit - 1]["id"])]) if more else None,
+        items=[view(row) for row in page],
+        next_cursor=next_cursor,
         unread=await conn.fetchval(
             "SELECT count(*) FROM reach.notices WHERE member_id = $1 AND read_at IS NULL", member_id
         ),
