@@ -20,7 +20,7 @@ _HALF = ACCOUNTS // 2
 _POST = (
     "SELECT money.post(ARRAY[money.account_id('wallet', {a}, 'EUR')],"
     " ARRAY[money.account_id('wallet', {b}, 'EUR')], ARRAY[5::bigint], ARRAY['EUR'],"
-    " ARRAY['bench'], gen_random_uuid());"
+    " ARRAY['adjustment'], gen_random_uuid());"
 ).format(a=OWNER.format(n=":a"), b=OWNER.format(n=":b"))
 _PAIR = f"\\set a random(1, {_HALF})\n\\set b random({_HALF + 1}, {ACCOUNTS})\n"
 FUNCTION = _PAIR + _POST
@@ -75,7 +75,7 @@ async def _service_rate(url: str, seconds: float) -> float:
             payee = accounts[random.randrange(_HALF, ACCOUNTS)]
             async with database.transaction() as tx:
                 ledger.post(
-                    tx, [Transfer(payer, payee, 5, "bench")], UUID(int=random.getrandbits(128))
+                    tx, [Transfer(payer, payee, 5, "adjustment")], UUID(int=random.getrandbits(128))
                 )
             done += 1
 

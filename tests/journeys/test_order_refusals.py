@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.deals.process.test_service_v1 import NAMES, TABLE
+from tests.deals.process.test_service import NAMES, TABLE
 from tests.journeys.deals import HOUR, PRICE, START, Deal, brought_to, funded, placed, rich
 from tests.journeys.story import Member, Story
 

@@ -118,10 +118,10 @@ CHECKS: tuple[Check, ...] = (
         _TRANSFERS,
         "SELECT count(*) FROM money.transfers",
         "SELECT id AS what FROM (SELECT id, delta, balance,"
-        " lag(balance, 1, 0::bigint) OVER (PARTITION BY account ORDER BY id) AS before FROM ("
-        " SELECT id, credit_account AS account, amount AS delta, credit_balance AS balance"
+        " lag(balance, 1, 0::bigint) OVER (PARTITION BY account ORDER BY seq) AS before FROM ("
+        " SELECT id, seq, credit_account AS account, amount AS delta, credit_balance AS balance"
         " FROM money.transfers WHERE credit_balance IS NOT NULL"
-        " UNION ALL SELECT id, debit_account, -amount, debit_balance"
+        " UNION ALL SELECT id, seq, debit_account, -amount, debit_balance"
         " FROM money.transfers WHERE debit_balance IS NOT NULL) AS side) AS line"
         " WHERE balance <> before + delta",
     ),
@@ -135,7 +135,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "L08_hold_resolves_once",
-        "a hold was paid in once, and paid out exactly when it is resolved",
+        "a hold was paid in once, and paid out whole exactly when it is resolved",
         _HOLDS,
         "SELECT count(*) FROM money.holds",
         "SELECT h.id AS what FROM money.holds h LEFT JOIN money.transfers t ON t.hold_id = h.id"
@@ -143,7 +143,7 @@ CHECKS: tuple[Check, ...] = (
         " <> h.amount"
         " OR count(t.id) FILTER (WHERE t.code = 'hold') <> 1"
         " OR coalesce(sum(t.amount) FILTER (WHERE t.code <> 'hold'), 0)"
-        " <> CASE WHEN h.state = 'open' THEN 0 ELSE h.amount END",
+        " <> CASE WHEN h.state = 'open' THEN h.refunded ELSE h.amount END",
     ),
     Check(
         "L09_hold_parts_sum",
@@ -153,25 +153,32 @@ CHECKS: tuple[Check, ...] = (
         "SELECT h.id AS what FROM money.holds h LEFT JOIN money.transfers t ON t.hold_id = h.id"
         " GROUP BY h.id HAVING"
         " h.released <> coalesce(sum(t.amount) FILTER (WHERE t.code = 'release'), 0)"
-        " OR h.refunded <> coalesce(sum(t.amount) FILTER (WHERE t.code = 'refund'), 0)"
+        " OR h.refunded <> coalesce(sum(t.amount) FILTER"
+        " (WHERE t.code IN ('refund', 'partial_refund')), 0)"
         " OR h.fee <> coalesce(sum(t.amount) FILTER (WHERE t.code IN ('fee', 'fund_share')), 0)",
     ),
     Check(
         "L10_escrow_is_open_holds",
-        "an escrow account holds exactly its open holds",
+        "an escrow account holds what is left of its open holds, a pending account what waits",
         _HOLDS,
-        "SELECT count(*) FROM money.accounts WHERE kind = 'escrow'",
-        "SELECT a.id AS what FROM money.accounts a LEFT JOIN (SELECT escrow_account, sum(amount)"
-        " AS held FROM money.holds WHERE state = 'open' GROUP BY escrow_account) AS h"
-        " ON h.escrow_account = a.id WHERE a.kind = 'escrow' AND a.balance <> coalesce(h.held, 0)",
+        "SELECT count(*) FROM money.accounts WHERE kind IN ('escrow', 'pending')",
+        "SELECT a.id AS what FROM money.accounts a LEFT JOIN (SELECT escrow_account,"
+        " sum(amount - refunded) AS held FROM money.holds WHERE state = 'open'"
+        " GROUP BY escrow_account) AS h"
+        " ON h.escrow_account = a.id WHERE a.kind = 'escrow' AND a.balance <> coalesce(h.held, 0)"
+        " UNION ALL SELECT a.id FROM money.accounts a LEFT JOIN (SELECT reference_id, unit,"
+        " sum(pending) AS waiting FROM money.holds GROUP BY reference_id, unit) AS h"
+        " ON h.reference_id = a.owner_id AND h.unit = a.unit"
+        " WHERE a.kind = 'pending' AND a.balance <> coalesce(h.waiting, 0)",
     ),
     Check(
         "L11_refund_within_hold",
         "no more is paid back than was held, and to nobody but the payer",
         _HOLDS,
-        "SELECT count(*) FROM money.transfers WHERE code = 'refund'",
+        "SELECT count(*) FROM money.transfers WHERE code IN ('refund', 'partial_refund')",
         "SELECT t.id AS what FROM money.transfers t JOIN money.holds h ON h.id = t.hold_id"
-        " WHERE t.code = 'refund' AND (t.credit_account <> h.payer_account OR t.amount > h.amount)",
+        " WHERE t.code IN ('refund', 'partial_refund')"
+        " AND (t.credit_account <> h.payer_account OR h.refunded > h.amount)",
     ),
     Check(
         "L12_one_answer_per_key",
@@ -220,7 +227,7 @@ CHECKS: tuple[Check, ...] = (
         "SELECT m.order_id || '/' || m.seq AS what FROM deals.moves m WHERE m.seq > 1"
         " AND m.at > (SELECT min(occurred_at) FROM foundation.outbox)"
         " AND NOT EXISTS (SELECT FROM foundation.outbox o WHERE o.aggregate_id = m.order_id"
-        " AND o.topic = 'order.' || m.to_state)",
+        " AND o.topic IN ('order.' || m.to_state, 'order.' || m.transition))",
     ),
     Check(
         "L16_audit_chain",
@@ -246,10 +253,8 @@ CHECKS: tuple[Check, ...] = (
         ("deals.orders", "money.transfers"),
         "SELECT count(*) FROM deals.orders",
         "SELECT id AS what FROM deals.orders WHERE customer_id = provider_id"
-        " UNION ALL SELECT t.id FROM money.transfers t JOIN money.holds h ON h.id = t.hold_id"
-        " JOIN money.accounts p ON p.id = h.payer_account JOIN money.accounts c ON c.id"
-        " = t.credit_account"
-        " WHERE t.code = 'release' AND c.owner_id = p.owner_id",
+        " UNION ALL SELECT h.id FROM money.holds h JOIN money.accounts p ON p.id = h.payer_account"
+        " WHERE h.payee_id = p.owner_id",
     ),
     Check(
         "L19_hold_period_is_kept",
@@ -273,6 +278,34 @@ CHECKS: tuple[Check, ...] = (
         " OR (h.id IS NOT NULL AND (h.amount <> o.amount OR h.unit <> o.unit))"
         f" OR (o.state IN {_HELD} AND NOT EXISTS"
         " (SELECT FROM deals.timers t WHERE t.order_id = o.id))",
+    ),
+    Check(
+        "L21_restricted_money",
+        "the restricted part of a balance follows from the account's transfers and their codes",
+        ("money.transfers", "money.transfer_codes"),
+        "SELECT count(*) FROM money.transfers WHERE debit_restricted > 0 OR credit_restricted > 0",
+        # Line by line: what the rule of the code makes of the line before.
+        "SELECT id AS what FROM (SELECT *,"
+        " lag(after, 1, 0::bigint) OVER (PARTITION BY account ORDER BY seq) AS before,"
+        " lead(seq) OVER (PARTITION BY account ORDER BY seq) IS NULL AS newest FROM ("
+        " SELECT t.id, seq, credit_account AS account, 1 AS sign, amount,"
+        " credit_balance AS balance, credit_restricted AS after, restriction"
+        " FROM money.transfers t JOIN money.transfer_codes c USING (code)"
+        " WHERE credit_balance IS NOT NULL"
+        " UNION ALL SELECT t.id, seq, debit_account, -1, amount, debit_balance,"
+        " debit_restricted, restriction"
+        " FROM money.transfers t JOIN money.transfer_codes c USING (code)"
+        " WHERE debit_balance IS NOT NULL) AS side) AS line"
+        " WHERE after < 0 OR after > greatest(balance, 0)"
+        " OR newest AND after <> (SELECT a.restricted FROM money.accounts a WHERE a.id = account)"
+        " OR after <> CASE"
+        " WHEN sign = 1 AND restriction = 'source' THEN before + amount"
+        " WHEN sign = 1 AND restriction = 'carries' THEN after"
+        " WHEN sign = 1 THEN before"
+        " WHEN restriction = 'carries' THEN before - least(before, amount)"
+        " WHEN restriction = 'restricted_only' THEN before - amount"
+        " WHEN restriction = 'free_only' THEN before"
+        " ELSE greatest(least(before, balance), 0) END",
     ),
 )
 

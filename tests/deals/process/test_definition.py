@@ -150,12 +150,12 @@ def another(template: str = ANOTHER, **names: str) -> str:
         (
             'at = ["entered + P3D", "due - PT1H", "entered + patience"]\n',
             "",
-            "lapse: the system acts at a time, and nobody else does",
+            "lapse: the system acts at a time or on an event, nobody else does",
         ),
         (
             'name = "drop"',
             'name = "drop"\nat = ["entered + P1D"]\ndefault = "x"',
-            "drop: the system acts at a time, and nobody else does",
+            "drop: the system acts at a time or on an event, nobody else does",
         ),
         ('default = "All goes back."', "", "lapse: what silence leads to is not declared"),
         ('"due - PT1H"', '"later + PT1H"', "lapse: 'later + PT1H' is not a moment"),

@@ -11,6 +11,7 @@ from handsel.foundation.db.errors import translate
 from handsel.foundation.db.uow import Tx
 from handsel.money.escrow import service as escrow
 from handsel.money.escrow.fees import Fee
+from handsel.money.escrow.service import Sale
 from handsel.money.ledger import service as ledger
 from handsel.money.ledger.service import HOUSE, Account, Transfer
 
@@ -37,7 +38,7 @@ async def balances(tx: Tx, buyer: UUID, seller: UUID, order: UUID) -> Balances:
     for kind, owner in (
         ("wallet", buyer),
         ("escrow", order),
-        ("pending", seller),
+        ("pending", order),
         ("wallet", seller),
     ):
         account = Account(kind, owner, "EUR")
@@ -87,7 +88,7 @@ async def test_a_hold_above_the_wallet_moves_nothing(tx: Tx) -> None:
 async def test_a_release_pays_seller_house_and_fund_then_settles(tx: Tx) -> None:
     buyer, seller, order = await parties(tx)
 
-    escrow.release(tx, order, seller, 2999, "EUR", FEE)
+    escrow.release(tx, Sale(order, seller, 2999, "EUR", FEE))
     await tx.flush()
     released = await balances(tx, buyer, seller, order)
     escrow.settle(tx, order, seller, 2759, "EUR")
@@ -114,7 +115,7 @@ async def test_a_split_pays_both(tx: Tx) -> None:
     buyer, seller, order = await parties(tx)
     part = Fee(amount_minor=119, fund_share_minor=11, rate_bps=800, reason="x", table_version="t")
 
-    escrow.split(tx, order, buyer, seller, 1499, 1500, "EUR", part)
+    escrow.split(tx, Sale(order, seller, 1499, "EUR", part), buyer, 1500)
     await tx.flush()
 
     assert await balances(tx, buyer, seller, order) == (8501, 0, 1380, 0)
@@ -124,15 +125,15 @@ async def test_a_split_pays_both(tx: Tx) -> None:
 @pytest.mark.parametrize("again", ["release", "refund", "split"])
 async def test_a_hold_is_paid_out_once(tx: Tx, again: str) -> None:
     buyer, seller, order = await parties(tx)
-    escrow.release(tx, order, seller, 2999, "EUR", NO_FEE)
+    escrow.release(tx, Sale(order, seller, 2999, "EUR", NO_FEE))
     await tx.flush()
 
     if again == "release":
-        escrow.release(tx, order, seller, 2999, "EUR", NO_FEE)
+        escrow.release(tx, Sale(order, seller, 2999, "EUR", NO_FEE))
     elif again == "refund":
         escrow.refund(tx, order, buyer, 2999, "EUR")
     else:
-        escrow.split(tx, order, buyer, seller, 1499, 1500, "EUR", NO_FEE)
+        escrow.split(tx, Sale(order, seller, 1499, "EUR", NO_FEE), buyer, 1500)
 
     assert await refusal(tx) == "hold_resolved"
     assert await balances(tx, buyer, seller, order) == (7001, 0, 2999, 0)
@@ -142,7 +143,7 @@ async def test_a_hold_is_paid_out_once(tx: Tx, again: str) -> None:
 async def test_parts_that_do_not_add_up_move_nothing(tx: Tx, amount: int) -> None:
     buyer, seller, order = await parties(tx)
 
-    escrow.release(tx, order, seller, amount, "EUR", FEE)
+    escrow.release(tx, Sale(order, seller, amount, "EUR", FEE))
 
     assert await refusal(tx) == "hold_sum_mismatch"
     assert await balances(tx, buyer, seller, order) == (7001, 2999, 0, 0)
@@ -151,12 +152,12 @@ async def test_parts_that_do_not_add_up_move_nothing(tx: Tx, amount: int) -> Non
 
 async def test_no_more_is_settled_than_is_pending(tx: Tx) -> None:
     buyer, seller, order = await parties(tx)
-    escrow.release(tx, order, seller, 2999, "EUR", FEE)
+    escrow.release(tx, Sale(order, seller, 2999, "EUR", FEE))
     await tx.flush()
 
     escrow.settle(tx, order, seller, 2760, "EUR")
 
-    assert await refusal(tx) == "insufficient_funds"
+    assert await refusal(tx) == "nothing_pending"
     assert await balances(tx, buyer, seller, order) == (7001, 0, 2759, 0)
 
 

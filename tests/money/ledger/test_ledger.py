@@ -41,7 +41,7 @@ async def refusal(tx: Tx) -> str:
 async def test_a_transfer_moves_exactly_its_amount(tx: Tx) -> None:
     payer, payee = await wallet_with(tx, 1000), await wallet_with(tx, 0)
 
-    ledger.post(tx, [Transfer(payer, payee, 300, "gift")], uuid4())
+    ledger.post(tx, [Transfer(payer, payee, 300, "adjustment")], uuid4())
     await tx.flush()
 
     assert (await balance(tx, payer), await balance(tx, payee)) == (700, 300)
@@ -50,7 +50,7 @@ async def test_a_transfer_moves_exactly_its_amount(tx: Tx) -> None:
 async def test_linked_transfers_are_all_or_nothing(tx: Tx) -> None:
     payer, payee = await wallet_with(tx, 100), await wallet_with(tx, 0)
 
-    ledger.post(tx, [Transfer(payer, payee, 60, "a"), Transfer(payer, payee, 60, "b")], uuid4())
+    ledger.post(tx, [Transfer(payer, payee, 60, "adjustment"), Transfer(payer, payee, 60, "adjustment")], uuid4())
     code = await refusal(tx)
 
     assert code == "insufficient_funds"
@@ -88,7 +88,7 @@ async def test_refusals_move_nothing(tx: Tx, case: str, code: str) -> None:
         await tx.execute("UPDATE money.accounts SET state = 'frozen' WHERE id = $1", payee.id)
         await tx.execute("SET ROLE handsel_app")
 
-    ledger.post(tx, [Transfer(payer, payee, amount, "gift")], uuid4())
+    ledger.post(tx, [Transfer(payer, payee, amount, "adjustment")], uuid4())
 
     assert await refusal(tx) == code
     assert await balance(tx, payer) == 1000
@@ -131,7 +131,7 @@ async def test_a_hold_cannot_pay_out_less_or_more_than_it_holds(tx: Tx) -> None:
 async def test_a_reversal_mirrors_once(tx: Tx) -> None:
     payer, payee = await wallet_with(tx, 1000), await wallet_with(tx, 0)
     reference = uuid4()
-    ledger.post(tx, [Transfer(payer, payee, 300, "gift")], reference)
+    ledger.post(tx, [Transfer(payer, payee, 300, "adjustment")], reference)
     await tx.flush()
     transfer = await tx.fetchval(
         "SELECT id FROM money.transfers WHERE reference_id = $1", reference
@@ -191,7 +191,7 @@ async def test_racing_payments_spend_a_wallet_once(database: Database) -> None:
     async def pay() -> str:
         try:
             async with database.transaction() as tx:
-                ledger.post(tx, [Transfer(payer, payee, 300, "gift")], uuid4())
+                ledger.post(tx, [Transfer(payer, payee, 300, "adjustment")], uuid4())
         except Problem as problem:
             return problem.code
         return "paid"

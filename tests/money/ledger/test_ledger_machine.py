@@ -144,7 +144,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def _posting(self, steps: list[Step]) -> Callable[[Tx], None]:
         reference = uuid4()
         self.references.append(reference)
-        return lambda tx: ledger.post(tx, [Transfer(*step, "move") for step in steps], reference)
+        return lambda tx: ledger.post(tx, [Transfer(*step, "adjustment") for step in steps], reference)
 
     def _post(self, steps: list[Step]) -> str:
         return self._send(self._posting(steps))

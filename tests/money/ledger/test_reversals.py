@@ -56,8 +56,8 @@ async def test_of_racing_reversals_one_is_done_and_the_others_say_why_not(
     reference = uuid4()
     async with database.transaction() as tx:
         ledger.open_accounts(tx, [payer, payee])
-        ledger.post(tx, [Transfer(CLEARING, payer, 300, "gift")], uuid4())
-        ledger.post(tx, [Transfer(payer, payee, 300, "gift")], reference)
+        ledger.post(tx, [Transfer(CLEARING, payer, 300, "adjustment")], uuid4())
+        ledger.post(tx, [Transfer(payer, payee, 300, "adjustment")], reference)
     transfer = await transfer_of(database, reference)
     other, raw = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
 
@@ -82,7 +82,7 @@ async def test_a_transfer_of_a_hold_is_not_reversed(database: Database) -> None:
     escrow = Account("escrow", order, "EUR")
     async with database.transaction() as tx:
         ledger.open_accounts(tx, [payer, escrow])
-        ledger.post(tx, [Transfer(CLEARING, payer, 300, "gift")], uuid4())
+        ledger.post(tx, [Transfer(CLEARING, payer, 300, "adjustment")], uuid4())
         ledger.open_hold(tx, order, payer, escrow, 200, tx.now + timedelta(days=1))
 
     outcome = await reverse(database, await transfer_of(database, order))

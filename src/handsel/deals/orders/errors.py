@@ -83,3 +83,16 @@ class CannotReceive(Forbidden):
     """You cannot receive money yet"""
 
     code = "cannot_receive"
+
+
+class PartTooLarge(Conflict):
+    """A part must be less than what is still held; to give all of it back there is give_back"""
+
+    code = "part_too_large"
+
+
+class AmountMissing(Invalid):
+    """Say how much: this move needs amount_minor"""
+
+    code = "amount_missing"
+    stored = True

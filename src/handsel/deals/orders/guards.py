@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import msgspec
 
 from handsel.deals.orders.errors import (
+    AmountMissing,
     CancellingCosts,
     CancellingIsFree,
     CannotReceive,
     NotRevocable,
     NotStarted,
+    PartTooLarge,
     ProofMissing,
     ReasonMissing,
 )
@@ -118,6 +120,15 @@ async def reason_given(_: Tx, move: Move) -> None:
         raise ReasonMissing
 
 
+async def part_is_left(_: Tx, move: Move) -> None:
+    """A part that goes back is less than what is still held."""
+    amount = move.data.amount_minor
+    if amount is None:
+        raise AmountMissing
+    if amount >= move.order.left:
+        raise PartTooLarge(left_minor=move.order.left)
+
+
 GUARDS: dict[str, Guard] = {
     "within_limits": within_limits,
     "confirmed": confirmed,
@@ -128,4 +139,5 @@ GUARDS: dict[str, Guard] = {
     "started": started,
     "proof_given": proof_given,
     "reason_given": reason_given,
+    "part_is_left": part_is_left,
 }

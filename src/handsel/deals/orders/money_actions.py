@@ -3,7 +3,7 @@
 Every action returns the lines of the timeline; they add up to what was held.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from handsel.deals.orders.queries import Order
 from handsel.deals.orders.schemas import MoneyLine
@@ -11,72 +11,110 @@ from handsel.foundation.core.money import allocate
 from handsel.foundation.db.uow import Tx
 from handsel.money.escrow import fees
 from handsel.money.escrow import service as escrow
+from handsel.money.escrow.service import Sale
 from handsel.money.ledger.service import LONGEST_HOLD
 from handsel.people.trust import service as trust
 
-Action = Callable[[Tx, Order], list[MoneyLine]]
+#: The last argument is the amount that the move itself names, for those that do.
+Action = Callable[[Tx, Order, int | None], list[MoneyLine]]
+#: The same for many orders in one go, a list of lines for each.
+Batch = Callable[[Tx, Sequence[Order]], list[list[MoneyLine]]]
 
 
-def hold(tx: Tx, order: Order) -> list[MoneyLine]:
+def hold(tx: Tx, order: Order, _: int | None) -> list[MoneyLine]:
     """From the customer's wallet into the order's escrow."""
     escrow.hold(tx, order.id, order.customer_id, order.amount, order.unit, tx.now + LONGEST_HOLD)
     return [MoneyLine(to="escrow", amount_minor=order.amount)]
 
 
-def refund(tx: Tx, order: Order) -> list[MoneyLine]:
-    """All of it back to the customer, and the limit is free again."""
+def refund(tx: Tx, order: Order, _: int | None) -> list[MoneyLine]:
+    """All that is left back to the customer, and the limit is free again."""
     return _refund(tx, order, expired=False)
 
 
-def refund_expired(tx: Tx, order: Order) -> list[MoneyLine]:
+def refund_expired(tx: Tx, order: Order, _: int | None) -> list[MoneyLine]:
     """As ``refund``, because a time ran out."""
     return _refund(tx, order, expired=True)
 
 
-def release(tx: Tx, order: Order) -> list[MoneyLine]:
-    """To the provider's pending money, less the fee that was frozen at sale."""
-    fee = order.terms.fee
-    escrow.release(tx, order.id, order.provider_id, order.amount, order.unit, fee)
-    order.net_minor = order.amount - fee.amount_minor
-    return _paid(order, fee, order.amount, 0)
+def refund_part(tx: Tx, order: Order, amount_minor: int | None) -> list[MoneyLine]:
+    """A part back to the customer; the rest stays held."""
+    assert amount_minor is not None
+    escrow.refund_part(tx, order.id, amount_minor)
+    order.refunded_minor += amount_minor
+    return [MoneyLine(to="customer", amount_minor=amount_minor)]
 
 
-def share_by_policy(tx: Tx, order: Order) -> list[MoneyLine]:
+def release(tx: Tx, order: Order, _: int | None) -> list[MoneyLine]:
+    """What is left to the provider's pending money, less its share of the fee of the sale."""
+    sale = _sale(order)
+    escrow.release(tx, sale)
+    return _sold(order, sale)
+
+
+def share_by_policy(tx: Tx, order: Order, _: int | None) -> list[MoneyLine]:
     """A late cancellation: the provider keeps the share that was agreed at sale."""
     kept = order.terms.cancellation.late_share_bps
     return _split(tx, order, weights=(10_000 - kept, kept))
 
 
-def share_halves(tx: Tx, order: Order) -> list[MoneyLine]:
+def share_halves(tx: Tx, order: Order, _: int | None) -> list[MoneyLine]:
     """Half each; a unit that cannot be halved is the customer's."""
     return _split(tx, order, weights=(1, 1))
 
 
-def settle(tx: Tx, order: Order) -> list[MoneyLine]:
+def settle(tx: Tx, order: Order, _: int | None) -> list[MoneyLine]:
     """From the provider's pending money to the wallet; the exposure ends."""
-    assert order.net_minor is not None
-    if order.net_minor == 0:
-        return []  # a share of a cent that could not be divided
-    escrow.settle(tx, order.id, order.provider_id, order.net_minor, order.unit)
-    trust.settle(tx, order.id, order.customer_id, order.provider_id)
-    return [MoneyLine(to="provider", amount_minor=order.net_minor)]
+    return settle_many(tx, [order])[0]
+
+
+def release_many(tx: Tx, orders: Sequence[Order]) -> list[list[MoneyLine]]:
+    """``release`` for many orders."""
+    sales = [_sale(order) for order in orders]
+    escrow.release_many(tx, sales)
+    return [_sold(order, sale) for order, sale in zip(orders, sales, strict=True)]
+
+
+def settle_many(tx: Tx, orders: Sequence[Order]) -> list[list[MoneyLine]]:
+    """``settle`` for many orders. The share of a cent that could not be divided pays nothing."""
+    paying = [order for order in orders if order.net_minor]
+    if paying:
+        escrow.settle_many(tx, [(o.id, o.provider_id, o.net_minor or 0, o.unit) for o in paying])
+        trust.settle_many(tx, [(o.id, o.customer_id, o.provider_id) for o in paying])
+    return [
+        [MoneyLine(to="provider", amount_minor=order.net_minor)] if order.net_minor else []
+        for order in orders
+    ]
 
 
 ACTIONS: dict[str, Action] = {
     "hold": hold,
     "refund": refund,
     "refund_expired": refund_expired,
+    "refund_part": refund_part,
     "share_by_policy": share_by_policy,
     "release": release,
     "share_halves": share_halves,
     "settle": settle,
 }
+#: What time lets happen to many orders at once.
+BATCHES: dict[str, Batch] = {"release": release_many, "settle": settle_many}
 
 
 def _refund(tx: Tx, order: Order, *, expired: bool) -> list[MoneyLine]:
-    escrow.refund(tx, order.id, order.customer_id, order.amount, order.unit, expired=expired)
+    escrow.refund(tx, order.id, order.customer_id, order.left, order.unit, expired=expired)
     trust.release(tx, order.id)
-    return [MoneyLine(to="customer", amount_minor=order.amount)]
+    return [MoneyLine(to="customer", amount_minor=order.left)]
+
+
+def _sale(order: Order) -> Sale:
+    fee = fees.on_part(order.terms.fee, order.left, order.amount)
+    return Sale(order.id, order.provider_id, order.left, order.unit, fee)
+
+
+def _sold(order: Order, sale: Sale) -> list[MoneyLine]:
+    order.net_minor = sale.amount_minor - sale.fee.amount_minor
+    return _paid(sale.fee, sale.amount_minor, 0)
 
 
 def _split(tx: Tx, order: Order, weights: tuple[int, int]) -> list[MoneyLine]:
@@ -85,22 +123,23 @@ def _split(tx: Tx, order: Order, weights: tuple[int, int]) -> list[MoneyLine]:
     The payer's exposure goes on until it is settled: money that reaches the provider counts against
     the limits, or a pair could move any sum by cancelling late, again and again.
     """
-    back, kept = allocate(order.amount, weights)
+    back, kept = allocate(order.left, weights)
     if kept == 0:
         order.net_minor = 0
-        return refund(tx, order)
+        return _refund(tx, order, expired=False)
     fee = fees.on_part(order.terms.fee, kept, order.amount)
-    escrow.split(tx, order.id, order.customer_id, order.provider_id, kept, back, order.unit, fee)
+    sale = Sale(order.id, order.provider_id, kept, order.unit, fee)
+    escrow.split(tx, sale, order.customer_id, back)
     order.net_minor = kept - fee.amount_minor
-    return _paid(order, fee, kept, back)
+    return _paid(fee, kept, back)
 
 
-def _paid(order: Order, fee: fees.Fee, kept: int, back: int) -> list[MoneyLine]:
+def _paid(fee: fees.Fee, kept: int, back: int) -> list[MoneyLine]:
     lines = [
         MoneyLine(to="customer", amount_minor=back),
         MoneyLine(to="provider", amount_minor=kept - fee.amount_minor),
         MoneyLine(to="fee", amount_minor=fee.amount_minor - fee.fund_share_minor),
         MoneyLine(to="protection_fund", amount_minor=fee.fund_share_minor),
     ]
-    assert sum(line.amount_minor for line in lines) == order.amount
+    assert sum(line.amount_minor for line in lines) == kept + back
     return [line for line in lines if line.amount_minor]

@@ -16,13 +16,23 @@ GUARDS = frozenset(
         "started",
         "proof_given",
         "reason_given",
+        "part_is_left",
     }
 )
 ACTIONS = frozenset(
-    {"hold", "refund", "refund_expired", "share_by_policy", "release", "share_halves", "settle"}
+    {
+        "hold",
+        "refund",
+        "refund_expired",
+        "refund_part",
+        "share_by_policy",
+        "release",
+        "share_halves",
+        "settle",
+    }
 )
 TERMS = frozenset({"inspection_period", "hold_period"})
-CURRENT = ("service", 1)
+CURRENT = ("service", 2)
 
 
 @cache

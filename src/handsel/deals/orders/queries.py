@@ -1,5 +1,6 @@
 """Reads of orders."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -35,6 +36,12 @@ class Order:
     hold_period: timedelta | None = None
     revocable_until: datetime | None = None
     net_minor: int | None = None
+    refunded_minor: int = 0
+
+    @property
+    def left(self) -> int:
+        """What is still held, or was when the hold was resolved: the price less what went back."""
+        return self.amount - self.refunded_minor
 
     def role_of(self, member_id: UUID) -> str | None:
         """``customer``, ``provider``, or None for anybody else."""
@@ -46,7 +53,7 @@ class Order:
 _COLUMNS = (
     "id, process, process_version, state, version, customer_id, provider_id, listing_id, amount,"
     " unit, terms, terms_hash, due_at, created_at, entered_at, hold_period, revocable_until,"
-    " net_minor"
+    " net_minor, refunded_minor"
 )
 
 
@@ -64,6 +71,16 @@ async def load_for_update(tx: Tx, order_id: UUID) -> Order:
     if row is None:
         raise NotFound("there is no such order")
     return _order(row)
+
+
+async def load_many(tx: Tx, order_ids: Sequence[UUID]) -> list[Order]:
+    """Those of the orders that nobody else has locked, locked in the order of their ids."""
+    rows = await tx.fetch(
+        f"SELECT {_COLUMNS} FROM deals.orders WHERE id = ANY ($1) ORDER BY id"
+        " FOR UPDATE SKIP LOCKED",
+        list(order_ids),
+    )
+    return [_order(row) for row in rows]
 
 
 async def load(conn: Connection, order_id: UUID) -> Order:

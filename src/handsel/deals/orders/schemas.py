@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from handsel.foundation.core.money import Money
+from handsel.foundation.core.money import AmountMinor, Money
 from handsel.foundation.core.schema import Input, View
 from handsel.money.escrow.fees import Fee
 
@@ -23,11 +23,13 @@ class OrderInput(Input):
 
 class TransitionInput(Input):
     """A move. ``confirmation`` is the token of POST /v1/confirmations where one is required;
-    ``note`` is the proof of a delivery or the reason of an objection."""
+    ``note`` is the proof of a delivery or the reason of an objection; ``amount_minor`` is what
+    ``refund_part`` gives back."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=40, examples=["fund"])]
     confirmation: Annotated[str, msgspec.Meta(max_length=200)] | None = None
     note: Note = ""
+    amount_minor: AmountMinor | None = None
 
 
 class Cancellation(View):
@@ -69,7 +71,8 @@ class Deadline(View):
 
 class OrderView(View):
     """An order as its two parties see it. ``promise`` says in one sentence what happens if the
-    other side fails, and by when."""
+    other side fails, and by when; ``refunded`` is what the seller gave back of ``amount`` while it
+    was held."""
 
     id: str
     state: str
@@ -81,6 +84,7 @@ class OrderView(View):
     provider: str
     your_role: Literal["customer", "provider"]
     amount: Money
+    refunded: Money
     terms: Terms
     terms_hash: str
     promise: str

@@ -17,7 +17,7 @@ from handsel.deals.orders.errors import (
     OwnListing,
 )
 from handsel.deals.orders.guards import GUARDS, Move
-from handsel.deals.orders.money_actions import ACTIONS
+from handsel.deals.orders.money_actions import ACTIONS, BATCHES
 from handsel.deals.orders.processes import CURRENT, processes
 from handsel.deals.orders.queries import Order
 from handsel.deals.orders.schemas import MoneyLine, OrderInput, OrderView, TransitionInput
@@ -40,6 +40,11 @@ _OPEN = (
 _MOVE = (
     "uuid", "int", "text", "text", "text", "uuid", "text", "text", "jsonb", "interval",
     "timestamptz", "bigint", "text[]", "timestamptz[]", "timestamptz[]",
+)  # fmt: skip
+_NOTE = ("uuid", "int", "text", "text", "uuid", "text", "text", "jsonb", "bigint")
+_MOVES = (
+    "uuid[]", "int[]", "text[]", "text[]", "text[]", "text[]", "bigint[]", "uuid[]", "text[]",
+    "timestamptz[]", "timestamptz[]",
 )  # fmt: skip
 #: A reminder comes when half of the time is over, and at the latest a day before its end.
 _REMIND_BEFORE = timedelta(hours=24)
@@ -142,6 +147,52 @@ async def run_due(tx: Tx, order_id: UUID) -> bool:
     return True
 
 
+async def run_due_batch(tx: Tx, order_ids: Sequence[UUID]) -> int:
+    """Make those of the due moves that many orders can make in one go: releases and settlements.
+
+    How many were made; the others are for ``run_due``. All of them or, when one is refused, none.
+    """
+    by_action: dict[str, list[tuple[Order, Process, Transition]]] = {}
+    for order in await queries.load_many(tx, order_ids):
+        process = processes()[order.process, order.process_version]
+        timers = _timers(order, process)
+        if timers and timers[0].due_at <= tx.now:
+            chosen = engine.choose(process, order.state, timers[0].transition, "system")
+            if chosen.money in BATCHES and not chosen.guards and not chosen.stays:
+                by_action.setdefault(chosen.money, []).append((order, process, chosen))
+    for name, moving in by_action.items():
+        _apply_many(tx, moving, BATCHES[name](tx, [order for order, _, _ in moving]))
+    return sum(len(moving) for moving in by_action.values())
+
+
+def _apply_many(
+    tx: Tx,
+    moving: Sequence[tuple[Order, Process, Transition]],
+    lines: Sequence[Sequence[MoneyLine]],
+) -> None:
+    """``_apply`` for moves of the system without guards."""
+    moves: list[tuple[object, ...]] = []
+    timers: list[tuple[object, ...]] = []
+    for (order, process, chosen), paid in zip(moving, lines, strict=True):
+        before, order.state = order.state, chosen.to
+        # As text: the driver takes a list of lists for an array of two dimensions.
+        money = msgspec.json.encode(paid).decode()
+        moves.append(
+            (order.id, order.version, chosen.name, before, order.state, money, order.net_minor)
+        )
+        order.version += 1
+        order.entered_at = tx.now
+        columns = _timer_columns(_timers(order, process), order.entered_at)
+        timers += [(order.id, *timer) for timer in zip(*columns, strict=True)]
+        tx.emit(f"order.{order.state}", order.id, _event(order, chosen.name, "system", paid))
+    tx.call("deals.move_orders", _MOVES, *_columns(moves, 7), *_columns(timers, 4))
+
+
+def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
+    """Rows as the arrays that a set-based function takes."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
+
+
 async def postpone(tx: Tx, order_id: UUID) -> int:
     """An order's due move has failed: the sweep tries it again, each time a little later, for
     ever; returns how often it has failed."""
@@ -182,14 +233,18 @@ def _apply(
 ) -> None:
     """Collect everything that the move writes, and bring ``move.order`` to its new state."""
     order, decision = move.order, move.decision
-    lines: list[MoneyLine] = ACTIONS[chosen.money](tx, order) if chosen.money else []
+    given = move.data.amount_minor
+    lines: list[MoneyLine] = ACTIONS[chosen.money](tx, order, given) if chosen.money else []
+    if chosen.stays:
+        _note(tx, move, chosen, actor, role, lines)
+        return
     hold_period = revocable_until = None
     if decision is not None:
         trust.reserve(tx, move.payment(), decision)
         hold_period = decision.hold_period
         revocable_until = tx.now + decision.revoke_window
     before = replace(order)
-    order.state = chosen.to
+    order.state = chosen.target(order.state)
     order.version += 1
     order.entered_at = tx.now
     order.hold_period = hold_period or order.hold_period
@@ -215,6 +270,34 @@ def _apply(
         reminders,
     )
     tx.emit(f"order.{order.state}", order.id, _event(order, chosen.name, role, lines))
+
+
+def _note(
+    tx: Tx,
+    move: Move,
+    chosen: Transition,
+    actor: UUID | None,
+    role: Role,
+    lines: Sequence[MoneyLine],
+) -> None:
+    """Write down a move that leads nowhere else: the state's timers go on as they are."""
+    order = move.order
+    tx.call(
+        "deals.note_move",
+        _NOTE,
+        order.id,
+        order.version,
+        chosen.name,
+        order.state,
+        actor,
+        role,
+        move.data.note or None,
+        lines,
+        order.refunded_minor,
+    )
+    order.version += 1
+    event = _event(order, chosen.name, role, lines) | {"at": tx.now}
+    tx.emit(f"order.{chosen.name}", order.id, event)
 
 
 def _write_open(tx: Tx, order: Order, process: Process) -> None:

@@ -21,7 +21,8 @@ def view_of(
     amount = Money(amount_minor=order.amount, currency=order.unit)
     state = process.states[order.state]
     by = f"{timers[0].due_at:%Y-%m-%d %H:%M} UTC" if timers else ""
-    promise = state.promise.format(customer=customer, provider=provider, amount=amount, by=by)
+    held = Money(amount_minor=order.left, currency=order.unit)
+    promise = state.promise.format(customer=customer, provider=provider, amount=held, by=by)
     hold = order.hold_period
     return OrderView(
         id=encode("ord", order.id),
@@ -34,6 +35,7 @@ def view_of(
         provider=provider,
         your_role=role,  # type: ignore[arg-type]
         amount=amount,
+        refunded=Money(amount_minor=order.refunded_minor, currency=order.unit),
         terms=order.terms,
         terms_hash=order.terms_hash.hex(),
         promise=promise,

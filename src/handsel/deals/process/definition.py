@@ -43,20 +43,28 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A move. ``at`` (system only): the earliest of its moments. ``money`` names an action;
-    ``undo`` its inverse, unless it is ``final``. ``default`` says what silence leads to."""
+    """A move. ``stays`` instead of ``to``: the order stays where it is, and its timers go on.
+    ``at`` (system only): the earliest of its moments; ``on``: the event that the system acts on,
+    where it is no time. ``money`` names an action; ``undo`` its inverse, unless it is ``final``.
+    ``default`` says what silence leads to."""
 
     name: str
-    to: str
     actor: Role
+    to: str = ""
+    stays: bool = False
     source: list[str] = msgspec.field(name="from", default_factory=list)
     guards: list[str] = []
     money: str | None = None
     undo: str | None = None
     final: bool = False
     at: list[str] = []
+    on: str = ""
     priority: int = 0
     default: str = ""
+
+    def target(self, state: str) -> str:
+        """Where the move leads from ``state``."""
+        return state if self.stays else self.to
 
     def moments(self) -> list[Moment]:
         """``at``, parsed."""
@@ -129,9 +137,10 @@ def _check_names(process: Process, guards: set[str], actions: set[str]) -> list[
     for t in process.transitions:
         if not t.source:
             faults.append(f"{t.name}: starts from no state")
-        faults += [
-            f"{t.name}: unknown state {s}" for s in [*t.source, t.to] if s not in process.states
-        ]
+        if bool(t.to) == t.stays:
+            faults.append(f"{t.name}: leads to a state or stays, and not both")
+        named = t.source if t.stays else [*t.source, t.to]
+        faults += [f"{t.name}: unknown state {s}" for s in named if s not in process.states]
         faults += [f"{t.name}: unknown guard {g}" for g in t.guards if g not in guards]
         faults += [
             f"{t.name}: unknown money action {a}"
@@ -159,7 +168,7 @@ def reachable(process: Process, start: str) -> set[str]:
     seen, todo = {start}, [start]
     while todo:
         for transition in process.leaving(todo.pop()):
-            if transition.to not in seen:
+            if not transition.stays and transition.to not in seen:
                 seen.add(transition.to)
                 todo.append(transition.to)
     return seen
@@ -188,6 +197,10 @@ def _check_money(process: Process) -> list[str]:
         if t.money and bool(t.undo) == t.final:
             faults.append(f"{t.name}: a money action names its inverse or is final, and not both")
         before = {process.states[s].funded for s in t.source if s in process.states}
+        if t.stays:
+            if t.money and before != {True}:
+                faults.append(f"{t.name}: moves money that is not held")
+            continue
         after = process.states[t.to].funded if t.to in process.states else False
         if len(before) > 1:
             faults.append(f"{t.name}: starts from states with and without money")
@@ -199,8 +212,8 @@ def _check_money(process: Process) -> list[str]:
 def _check_timers(process: Process, terms: set[str]) -> list[str]:
     faults = []
     for t in process.transitions:
-        if bool(t.at) != (t.actor == "system"):
-            faults.append(f"{t.name}: the system acts at a time, and nobody else does")
+        if (bool(t.at) + bool(t.on)) != (t.actor == "system"):
+            faults.append(f"{t.name}: the system acts at a time or on an event, nobody else does")
         if t.at and not t.default:
             faults.append(f"{t.name}: what silence leads to is not declared")
         for text in t.at:

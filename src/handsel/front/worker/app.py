@@ -95,13 +95,22 @@ def periodics(database: Database, settings: Settings) -> list[Periodic]:
 
 
 async def sweep_orders(database: Database) -> int:
-    """Make the moves whose time has come, each in a transaction of its own; how many were made.
+    """Make the moves whose time has come; how many were made.
 
-    One that fails stops nobody else and is never given up: it is tried again, later each time.
+    Releases and settlements go together. When one of them is refused, and for all other moves, each
+    order has a transaction of its own: one that fails stops nobody else and is never given up; it
+    is tried again, later each time.
     """
     async with database.reading() as conn:
         waiting = await orders.due(conn)
     moved = 0
+    if len(waiting) > 1:
+        try:
+            moved = await database.run(lambda tx: orders.run_due_batch(tx, waiting))
+        except _MAY_FAIL as error:
+            log.warning("due_batch_refused", orders=len(waiting), error=repr(error))
+        if moved == len(waiting):
+            return moved
     for order_id in waiting:
         try:
             moved += await _run_due(database, order_id)

@@ -25,6 +25,7 @@ _TOLD: dict[str, tuple[Kind, tuple[str, ...]]] = {
     "objected": ("order_objected", ("provider",)),
     "completed": ("order_approved", ("provider",)),
     "refunded": ("order_refunded", ("customer",)),
+    "refund_part": ("order_part_refunded", ("customer",)),
     "shared": ("order_shared", ("customer", "provider")),
     "settled": ("order_settled", ("provider",)),
     "closed": ("order_settled", ("provider",)),
@@ -103,6 +104,7 @@ async def _params(tx: Tx, body: dict[str, Any]) -> dict[str, str]:
         "settle_share": "net_minor",
         "cancel": "refunded_minor",
         "cancel_late": "refunded_minor",
+        "refund_part": "refunded_minor",
         "withdraw": "refunded_minor",
         "auto_cancel": "refunded_minor",
     }.get(body["transition"])

@@ -11,6 +11,7 @@ SUBSCRIPTIONS: Subscriptions = {
     **{f"order.{state}": ("notices.order", "credit.order") for state in _ORDER_STATES},
     "order.funded": ("notices.order", "credit.order", "messaging.card"),
     "order.settled": ("trust.settled", "notices.order", "credit.order", "search.seller"),
+    "order.refund_part": ("notices.order",),
     "order.deadline_near": ("notices.deadline",),
     "review.written": ("notices.review", "credit.review", "search.reviewed"),
     "message.sent": ("notices.message",),

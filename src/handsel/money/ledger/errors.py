@@ -86,6 +86,97 @@ class AlreadyReversed(Conflict):
     code = "already_reversed"
 
 
+class UnknownTransferCode(Invalid):
+    """The ledger has no such reason for a transfer"""
+
+    code = "unknown_transfer_code"
+    stored = True
+
+
+class HoldNeeded(Conflict):
+    """Money of an order moves by its hold"""
+
+    code = "hold_needed"
+
+
+class RefundExceedsRemainder(Conflict):
+    """A part must be less than what is still held"""
+
+    code = "refund_exceeds_remainder"
+
+
+class PaymentDisputed(Conflict):
+    """The payer's bank has taken this payment back; it waits until that is decided"""
+
+    code = "payment_disputed"
+
+
+class NothingPending(Conflict):
+    """This is not what is waiting to be settled"""
+
+    code = "nothing_pending"
+
+
+class NotWithdrawable(Conflict):
+    """Money that came by card can be spent or go back to its card, not be withdrawn"""
+
+    code = "not_withdrawable"
+
+
+class ExceedsCardMoney(Conflict):
+    """This is more than what is left of what came by card"""
+
+    code = "exceeds_card_money"
+
+
+class NothingOwed(Conflict):
+    """This is more than what is owed"""
+
+    code = "nothing_owed"
+
+
+class AccountNotEmpty(Conflict):
+    """An account is closed when it is empty"""
+
+    code = "account_not_empty"
+
+
+class PeriodClosed(Conflict):
+    """The books of this day are closed"""
+
+    code = "period_closed"
+
+
+class PeriodNotOver(Conflict):
+    """A month is closed when it is over"""
+
+    code = "period_not_over"
+
+
+class PeriodAlreadyClosed(Conflict):
+    """This month is closed already"""
+
+    code = "period_already_closed"
+
+
+class PeriodBeforeOpen(Conflict):
+    """The month before must be closed first"""
+
+    code = "period_before_open"
+
+
+class LedgerNotSealed(Conflict):
+    """Not every transfer of the month is sealed yet; try again in a moment"""
+
+    code = "ledger_not_sealed"
+
+
+class BooksUnbalanced(Conflict):
+    """The trial balance does not sum to zero"""
+
+    code = "books_unbalanced"
+
+
 on_constraint("accounts_not_overdrawn", InsufficientFunds)
 on_constraint("accounts_unit_fkey", UnknownUnit)
 on_constraint("transfers_amount", InvalidAmount)
@@ -93,3 +184,6 @@ on_constraint("holds_amount_check", InvalidAmount)
 on_constraint("transfers_two_accounts", SameAccount)
 on_constraint("transfers_reversed_once", AlreadyReversed)
 on_constraint("holds_sum", HoldSumMismatch)
+on_constraint("accounts_restricted_is_there", NotWithdrawable)
+on_constraint("accounts_restricted_not_negative", ExceedsCardMoney)
+on_constraint("accounts_not_overpaid", NothingOwed)

@@ -75,13 +75,17 @@ class WithdrawalView(View):
 
 
 class WalletBalance(View):
-    """One currency of a wallet, in minor units: what may be spent, what waits for its hold period,
-    and what is held for orders that you funded."""
+    """One currency of a wallet, in minor units: what may be spent; what of it may be withdrawn
+    (money that came by card may only be spent or go back to its card); what waits for its hold
+    period; what is held for orders that you funded; what is kept back; what you owe."""
 
     currency: str
     available_minor: int
+    withdrawable_minor: int
     pending_minor: int
     held_minor: int
+    reserved_minor: int
+    owed_minor: int
 
 
 class WalletView(View):

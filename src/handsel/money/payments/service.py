@@ -209,22 +209,33 @@ async def add_payout_method(
 
 
 async def wallet(conn: Connection, principal: Principal) -> WalletView:
-    """Available, pending and held, by currency."""
-    by_unit: dict[str, dict[str, int]] = {}
-    for kind, unit, balance in await ledger_queries.balances(conn, principal.member_id):
-        by_unit.setdefault(unit, {})[kind] = balance
-    accounts = [Account("wallet", principal.member_id, unit).id for unit in by_unit]
-    held = await ledger_queries.held_by_payer(conn, accounts)
+    """What is available, withdrawable, pending, held, kept back and owed, by currency."""
+    me = principal.member_id
+    own: dict[str, dict[str, tuple[int, int]]] = {}
+    for kind, unit, balance, restricted in await ledger_queries.balances(conn, me):
+        own.setdefault(unit, {})[kind] = balance, restricted
+    held = await ledger_queries.held_by_payer(conn, [Account("wallet", me, u).id for u in own])
+    pending = await ledger_queries.pending_of(conn, me)
     return WalletView(
         balances=[
-            WalletBalance(
-                currency=unit,
-                available_minor=kinds.get("wallet", 0),
-                pending_minor=kinds.get("pending", 0),
-                held_minor=held.get(unit, 0),
-            )
-            for unit, kinds in sorted(by_unit.items())
+            _balance(unit, own.get(unit, {}), pending.get(unit, 0), held.get(unit, 0))
+            for unit in sorted(own.keys() | pending.keys())
         ]
+    )
+
+
+def _balance(
+    unit: str, kinds: dict[str, tuple[int, int]], pending: int, held: int
+) -> WalletBalance:
+    available, restricted = kinds.get("wallet", (0, 0))
+    return WalletBalance(
+        currency=unit,
+        available_minor=available,
+        withdrawable_minor=available - restricted,
+        pending_minor=pending,
+        held_minor=held,
+        reserved_minor=kinds.get("reserve", (0, 0))[0],
+        owed_minor=-kinds.get("receivable", (0, 0))[0],
     )
 
 

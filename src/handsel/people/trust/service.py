@@ -44,7 +44,7 @@ __all__ = [
     "Allowed", "Decision", "Payment", "Reason", "Step", "Tier", "TrustCard", "check", "confirm",
     "consume_confirmation", "current_policy", "decide", "in_reference",
     "may_receive", "note_settled", "own_trust", "payout_allowed", "prune", "public_card",
-    "public_policy", "release", "require", "reserve", "settle",
+    "public_policy", "release", "require", "reserve", "settle", "settle_many",
 ]  # fmt: skip
 
 #: Read when this module is: a service with a wrong policy does not start (``PolicyInvalid``).
@@ -128,6 +128,17 @@ def reserve(tx: Tx, payment: Payment, decision: Decision) -> None:
 def settle(tx: Tx, reference_id: UUID, payer_id: UUID, payee_id: UUID) -> None:
     """The hold was released to the payee. It counts against the limits until its time is over."""
     _resolve(tx, reference_id, payer_id, payee_id, "settled")
+
+
+def settle_many(tx: Tx, payments: Sequence[tuple[UUID, UUID, UUID]]) -> None:
+    """``settle`` for many payments: (reference, payer, payee)."""
+    tx.call(
+        "people.settle_exposures",
+        ("uuid[]", "uuid[]", "uuid[]"),
+        [reference for reference, _, _ in payments],
+        [payer for _, payer, _ in payments],
+        [payee for _, _, payee in payments],
+    )
 
 
 def release(tx: Tx, reference_id: UUID) -> None:

@@ -18,6 +18,7 @@ Kind = Literal[
     "order_delivered",
     "order_objected",
     "order_refunded",
+    "order_part_refunded",
     "order_shared",
     "order_approved",
     "order_settled",

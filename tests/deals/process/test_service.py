@@ -1,4 +1,5 @@
-"""`service@1` as it is shipped: who may do what, when the system acts, and that all ways end.
+"""The versions of `service` as they are shipped: who may do what, when the system acts, and that
+all ways end.
 
 The table is written down here a second time, by hand: a change of the file is a change here too.
 """
@@ -28,7 +29,8 @@ TERMINAL = {
     "settled",
 }  # fmt: skip
 #: (state, transition) -> (who, where to, what happens to the money)
-TABLE: dict[tuple[str, str], tuple[Role, str, str | None]] = {
+Table = dict[tuple[str, str], tuple[Role, str, str | None]]
+_FIRST: Table = {
     ("pending_payment", "fund"): ("customer", "funded", "hold"),
     ("pending_payment", "abandon"): ("customer", "payment_expired", None),
     ("pending_payment", "expire_payment"): ("system", "payment_expired", None),
@@ -51,45 +53,60 @@ TABLE: dict[tuple[str, str], tuple[Role, str, str | None]] = {
     ("shared", "settle_share"): ("system", "closed", "settle"),
     ("completed", "settle"): ("system", "settled", "settle"),
 }
+#: Since version 2 the seller may give a part back.
+TABLES: dict[int, Table] = {
+    1: _FIRST,
+    2: _FIRST
+    | {
+        (state, "refund_part"): ("provider", state, "refund_part")
+        for state in ("accepted", "delivered", "objected")
+    },
+}
+TABLE = TABLES[processes.CURRENT[1]]
 NAMES = sorted({name for _, name in TABLE})
 #: What an action does to the escrow account: +1 fills it, -1 empties it.
-ESCROW = {"hold": 1, "settle": 0, None: 0} | dict.fromkeys(
+ESCROW = {"hold": 1, "settle": 0, "refund_part": 0, None: 0} | dict.fromkeys(
     ("refund", "refund_expired", "share_by_policy", "release", "share_halves"), -1
 )
 ENTERED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TERMS = {"inspection_period": timedelta(days=2), "hold_period": timedelta(days=14)}
 
 
+@pytest.fixture(params=sorted(TABLES))
+def process(request: pytest.FixtureRequest) -> Process:
+    return processes.processes()["service", request.param]
+
+
 @pytest.fixture
-def process() -> Process:
-    return processes.processes()["service", 1]
+def table(process: Process) -> Table:
+    return TABLES[process.version]
 
 
-def test_the_file_says_what_the_table_says(process: Process) -> None:
+def test_the_file_says_what_the_table_says(process: Process, table: Table) -> None:
     found = {
-        (source, t.name): (t.actor, t.to, t.money)
+        (source, t.name): (t.actor, t.target(source), t.money)
         for t in process.transitions
         for source in t.source
     }
 
-    assert found == TABLE
+    assert found == table
     assert process.initial == "pending_payment"
     assert {n for n, s in process.states.items() if s.funded} == FUNDED
     assert {n for n, s in process.states.items() if s.terminal} == TERMINAL
 
 
-def test_every_move_in_the_table_may_be_tried_by_its_actor(process: Process) -> None:
-    for (state, name), (actor, to, _) in TABLE.items():
+def test_every_move_in_the_table_may_be_tried_by_its_actor(process: Process, table: Table) -> None:
+    for (state, name), (actor, to, _) in table.items():
         chosen = engine.choose(process, state, name, actor)
-        assert (chosen.name, chosen.to) == (name, to)
+        assert (chosen.name, chosen.target(state)) == (name, to)
         assert name in engine.allowed(process, state, actor)
 
 
-def test_every_other_state_transition_and_actor_is_refused(process: Process) -> None:
+def test_every_other_state_transition_and_actor_is_refused(process: Process, table: Table) -> None:
     refused = 0
     for state, name, role in product(process.states, [*NAMES, "steal", ""], ROLES):
-        if (state, name) in TABLE:
-            if TABLE[state, name][0] == role:
+        if (state, name) in table:
+            if table[state, name][0] == role:
                 continue
             with pytest.raises(NotYourMove):
                 engine.choose(process, state, name, role)
@@ -97,13 +114,13 @@ def test_every_other_state_transition_and_actor_is_refused(process: Process) -> 
             with pytest.raises(TransitionNotAllowed) as caught:
                 engine.choose(process, state, name, role)
             options = sorted(
-                n for (s, n), (who, _, _) in TABLE.items() if (s, who) == (state, role)
+                n for (s, n), (who, _, _) in table.items() if (s, who) == (state, role)
             )
             assert caught.value.members["state"] == state
             assert sorted(caught.value.members["allowed_transitions"]) == options
         refused += 1
 
-    assert refused == 15 * (len(NAMES) + 2) * 3 - len(TABLE)
+    assert refused == 15 * (len(NAMES) + 2) * 3 - len(table)
 
 
 @pytest.mark.parametrize(
@@ -141,20 +158,20 @@ def test_a_moment_that_has_passed_is_due_at_once(process: Process) -> None:
 def ways(process: Process, state: str, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     """Every way from a state to an end, as names of transitions."""
     assert len(path) < 20, f"this way does not end: {path}"
-    exits = process.leaving(state)
+    exits = [t for t in process.leaving(state) if not t.stays]
     if not exits:
         return [path]
     return [way for t in exits for way in ways(process, t.to, (*path, t.name))]
 
 
-def test_every_way_ends_with_an_empty_escrow(process: Process) -> None:
+def test_every_way_ends_with_an_empty_escrow(process: Process, table: Table) -> None:
     found = ways(process, process.initial)
 
     assert len(found) == 15
     for way in found:
         state, held = process.initial, 0
         for name in way:
-            _, to, money = TABLE[state, name]
+            _, to, money = table[state, name]
             held += ESCROW[money]
             state = to
             assert held == (state in FUNDED), way
@@ -173,11 +190,11 @@ def test_silence_ends_every_state(process: Process) -> None:
         assert len(moves) <= 2, (start, moves)
 
 
-def test_a_seller_who_says_nothing_is_never_paid(process: Process) -> None:
+def test_a_seller_who_says_nothing_is_never_paid(process: Process, table: Table) -> None:
     for start in ("funded", "accepted"):
         timers = engine.timers(process, start, ENTERED, ENTERED, TERMS)
 
-        assert {TABLE[start, t.transition][2] for t in timers} == {"refund_expired"}
+        assert {table[start, t.transition][2] for t in timers} == {"refund_expired"}
 
 
 def test_no_money_is_held_longer_than_the_longest_hold(process: Process) -> None:
@@ -202,8 +219,10 @@ def test_the_names_a_process_may_use_are_those_that_exist() -> None:
     assert set(money_actions.ACTIONS) == processes.ACTIONS
 
 
-def test_the_house_knows_every_state(process: Process) -> None:
-    spoken_of = set(process.states) - {"pending_payment", "payment_expired"}
+def test_the_house_knows_every_state_and_every_move_that_stays() -> None:
+    process = processes.processes()[processes.CURRENT]
+    staying = {t.name for t in process.transitions if t.stays}
+    spoken_of = set(process.states) - {"pending_payment", "payment_expired"} | staying
 
     assert {t.removeprefix("order.") for t in SUBSCRIPTIONS if t.startswith("order.")} == (
         spoken_of | {"deadline_near"}
