@@ -8,7 +8,7 @@ export PORT HANDSEL_HOME
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint types contracts bench reset lock clean
+.PHONY: help install run demo test lint types contracts bench soak reset lock clean
 
 help: ## What there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -23,7 +23,7 @@ demo: install ## Drive the running service through the main job
 	@exec $(BIN)/handsel demo
 
 test: lint types contracts ## Lint, types, import contracts, all tests
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n 2 --dist loadfile
 
 lint: install ## Style and likely faults
 	$(BIN)/ruff check
@@ -37,6 +37,10 @@ contracts: install ## Who may import whom
 
 bench: install ## Figures against fixed baselines, one JSON line each
 	@exec $(BIN)/python -m tests.bench
+
+STEPS ?= 1000000
+soak: install ## A million money commands against the auditor (STEPS, SEED)
+	@exec $(BIN)/python -m tests.money.proof.soak --steps $(STEPS) $(if $(SEED),--seed $(SEED))
 
 reset: install ## Delete the embedded database with all its data
 	@exec $(BIN)/handsel db reset --yes

@@ -4,7 +4,13 @@ import sys
 from pathlib import Path
 
 from handsel.foundation.core.settings import load
-from tests.bench.http import http_money_vs_posting
+from tests.bench.http import http_flow_vs_posting, http_money_vs_posting
+from tests.bench.ledger import (
+    hot_seller_vs_uniform,
+    posting_large_vs_small,
+    settlement_batch_vs_posting,
+    statement_large_vs_small,
+)
 from tests.bench.posting import function_vs_six_statements, service_vs_pgbench
 from tests.bench.rounds import Effort, report
 from tests.bench.scoring import score_vs_c_api
@@ -15,6 +21,11 @@ _WITH_SERVER = {
     "posting_function_vs_six_statements": function_vs_six_statements,
     "posting_service_vs_pgbench": service_vs_pgbench,
     "http_money_vs_posting": http_money_vs_posting,
+    "http_flow_vs_posting": http_flow_vs_posting,
+    "settlement_batch_vs_posting": settlement_batch_vs_posting,
+    "hot_seller_vs_uniform": hot_seller_vs_uniform,
+    "posting_large_vs_small": posting_large_vs_small,
+    "statement_large_vs_small": statement_large_vs_small,
     "search_p95_vs_query": search_p95_vs_query,
 }
 _ALONE = {"score_vs_c_api": score_vs_c_api}

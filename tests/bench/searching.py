@@ -16,7 +16,8 @@ from handsel.foundation.db.pool import open_pool
 from handsel.foundation.db.uow import Database
 from handsel_search.geo import chord_length
 from handsel_search.reading import read
-from tests.bench.http import Client, api
+from tests.bench.http import api
+from tests.bench.load import Client, request
 from tests.bench.rounds import Effort, Line, compare
 from tests.bench.server import BASELINE, Bench
 
@@ -97,7 +98,7 @@ async def _endpoint_p95(port: int, queries: list[tuple[str, float, float]]) -> f
     for text, lat, lon in queries:
         given = {"q": text, "lat": f"{lat:.5f}", "lon": f"{lon:.5f}", "radius_m": _RADIUS_M}
         began = time.perf_counter()
-        await client.send("GET", f"/v1/search?{urlencode(given)}", None, None)
+        await client.send(request("GET", f"/v1/search?{urlencode(given)}", None, None))
         taken.append((time.perf_counter() - began) * 1000)
     client.close()
     return quantiles(taken, n=20)[18]

@@ -37,6 +37,7 @@ class Bench:
 
     address: embedded.ServerAddress
     url: str
+    database: str = "bench"
 
     def pgbench(self, script: Path, seconds: float, clients: int = 16) -> float:
         """Transactions a second of a script, prepared, on two threads."""
@@ -44,7 +45,7 @@ class Bench:
             [
                 embedded.binaries() / "pgbench", "-h", self.address.socket_dir, "-U",
                 self.address.user, "-n", "-M", "prepared", "-c", str(clients), "-j", "2",
-                "-T", str(max(1, round(seconds))), "-f", script, "bench",
+                "-T", str(max(1, round(seconds))), "-f", script, self.database,
             ],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
@@ -70,10 +71,17 @@ def bench_server() -> Iterator[Bench]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-async def _statements(url: str, statements: list[str]) -> None:
+def run_statements(url: str, statements: list[str]) -> list[asyncpg.Record]:
+    """Run statements by the superuser; the rows of the last one."""
+    return asyncio.run(_statements(url, statements))
+
+
+async def _statements(url: str, statements: list[str]) -> list[asyncpg.Record]:
     """One by one, since VACUUM stands alone."""
     conn = await asyncpg.connect(url)
+    rows: list[asyncpg.Record] = []
     for statement in statements:
         if statement.strip():
-            await conn.execute(statement)
+            rows = await conn.fetch(statement, timeout=600)
     await conn.close()
+    return rows

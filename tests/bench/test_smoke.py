@@ -20,6 +20,7 @@ def test_every_benchmark_reports_one_line(
         "posting_function_vs_six_statements",
         "posting_service_vs_pgbench",
         "http_money_vs_posting",
+        "http_flow_vs_posting",
     ]
 
     main(names, Effort(rounds=1, seconds=1), tmp_path)

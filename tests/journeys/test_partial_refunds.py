@@ -70,11 +70,11 @@ async def test_what_is_left_goes_every_other_way_too(story: Story, end: str) -> 
     ("body", "status", "code"),
     [
         ({}, 422, "amount_missing"),
-        ({"amount_minor": 0}, 422, "invalid"),
-        ({"amount_minor": -5}, 422, "invalid"),
+        ({"amount_minor": 0}, 422, "invalid_amount"),
+        ({"amount_minor": -5}, 422, "invalid_amount"),
         ({"amount_minor": PRICE}, 409, "part_too_large"),
         ({"amount_minor": PRICE + 1}, 409, "part_too_large"),
-        ({"amount_minor": 10**15 + 1}, 422, "invalid"),
+        ({"amount_minor": 10**15 + 1}, 422, "invalid_amount"),
     ],
 )
 async def test_a_part_that_is_none_moves_nothing(

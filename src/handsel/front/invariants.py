@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from handsel.foundation.db.pool import Connection
+from handsel.front.invariants_of_chargebacks import CHARGEBACKS
 
 _SAMPLE = 5
 
@@ -53,6 +54,9 @@ _WRITTEN_ONCE = (
     "people.decisions",
     "foundation.audit_entries",
     "foundation.audit_seals",
+    "money.ledger_seals",
+    "money.periods",
+    "money.period_balances",
 )
 _HELD = "('funded', 'accepted', 'delivered', 'objected')"
 
@@ -155,13 +159,15 @@ CHECKS: tuple[Check, ...] = (
         " h.released <> coalesce(sum(t.amount) FILTER (WHERE t.code = 'release'), 0)"
         " OR h.refunded <> coalesce(sum(t.amount) FILTER"
         " (WHERE t.code IN ('refund', 'partial_refund')), 0)"
-        " OR h.fee <> coalesce(sum(t.amount) FILTER (WHERE t.code IN ('fee', 'fund_share')), 0)",
+        " OR h.fee <> coalesce(sum(t.amount) FILTER"
+        " (WHERE t.code IN ('fee', 'fee_tax', 'fund_share')), 0)",
     ),
     Check(
         "L10_escrow_is_open_holds",
-        "an escrow account holds what is left of its open holds, a pending account what waits",
-        _HOLDS,
-        "SELECT count(*) FROM money.accounts WHERE kind IN ('escrow', 'pending')",
+        "an escrow account holds what is left of its open holds, a pending account what waits, a"
+        " reserve account what is left of its member's reserves",
+        (*_HOLDS, "money.reserves"),
+        "SELECT count(*) FROM money.accounts WHERE kind IN ('escrow', 'pending', 'reserve')",
         "SELECT a.id AS what FROM money.accounts a LEFT JOIN (SELECT escrow_account,"
         " sum(amount - refunded) AS held FROM money.holds WHERE state = 'open'"
         " GROUP BY escrow_account) AS h"
@@ -169,7 +175,12 @@ CHECKS: tuple[Check, ...] = (
         " UNION ALL SELECT a.id FROM money.accounts a LEFT JOIN (SELECT reference_id, unit,"
         " sum(pending) AS waiting FROM money.holds GROUP BY reference_id, unit) AS h"
         " ON h.reference_id = a.owner_id AND h.unit = a.unit"
-        " WHERE a.kind = 'pending' AND a.balance <> coalesce(h.waiting, 0)",
+        " WHERE a.kind = 'pending' AND a.balance <> coalesce(h.waiting, 0)"
+        " UNION ALL SELECT coalesce(a.owner_id, r.member_id) FROM"
+        " (SELECT * FROM money.accounts WHERE kind = 'reserve') AS a FULL JOIN ("
+        " SELECT member_id, unit, sum(left_amount) AS kept FROM money.reserves"
+        " GROUP BY member_id, unit) AS r ON r.member_id = a.owner_id AND r.unit = a.unit"
+        " WHERE coalesce(a.balance, 0) <> coalesce(r.kept, 0)",
     ),
     Check(
         "L11_refund_within_hold",
@@ -192,21 +203,36 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "L13_one_effect_per_provider_event",
-        "a decided top-up or withdrawal has moved its money exactly once, an undecided one not yet",
-        ("money.top_ups", "money.withdrawals", "money.transfers"),
-        "SELECT (SELECT count(*) FROM money.top_ups) + (SELECT count(*) FROM money.withdrawals)",
+        "a decided top-up, withdrawal or card refund has moved its money exactly once, an undecided"
+        " one not yet",
+        ("money.top_ups", "money.withdrawals", "money.card_refunds", "money.transfers"),
+        "SELECT (SELECT count(*) FROM money.top_ups) + (SELECT count(*) FROM money.withdrawals)"
+        " + (SELECT count(*) FROM money.card_refunds)",
         # What should have moved against what did, as (id, code, amounts in order).
         "SELECT coalesce(should.id, did.id) AS what FROM ("
         " SELECT id, 'top_up' AS code, ARRAY[amount] AS amounts FROM money.top_ups"
         " WHERE state = 'succeeded'"
         " UNION ALL SELECT id, 'withdraw', ARRAY[amount] FROM money.withdrawals"
-        " UNION ALL SELECT id, 'payout', ARRAY[amount] FROM money.withdrawals WHERE state = 'paid'"
+        " UNION ALL SELECT id, 'payout', ARRAY[amount] FROM money.withdrawals"
+        " WHERE state = 'paid' OR state = 'returned' AND paid_at IS NOT NULL"
         " UNION ALL SELECT id, 'payout_returned', ARRAY[amount] FROM money.withdrawals"
-        " WHERE state = 'returned') AS should FULL JOIN ("
+        " WHERE state = 'returned'"
+        " UNION ALL SELECT id, 'withdraw_stopped', ARRAY[amount] FROM money.withdrawals"
+        " WHERE state = 'stopped'"
+        " UNION ALL SELECT id, 'card_refund', ARRAY[amount] FROM money.card_refunds"
+        " UNION ALL SELECT id, 'card_refund_done', ARRAY[amount] FROM money.card_refunds"
+        " WHERE state = 'succeeded' OR state = 'failed' AND succeeded_at IS NOT NULL"
+        " UNION ALL SELECT id, 'card_refund_failed', ARRAY[amount] FROM money.card_refunds"
+        " WHERE state = 'failed') AS should FULL JOIN ("
         " SELECT reference_id AS id, code, array_agg(amount) AS amounts FROM money.transfers"
-        " WHERE code IN ('top_up', 'withdraw', 'payout', 'payout_returned')"
+        " WHERE code IN ('top_up', 'withdraw', 'payout', 'payout_returned', 'withdraw_stopped',"
+        " 'card_refund', 'card_refund_done', 'card_refund_failed')"
         " GROUP BY reference_id, code) AS did ON did.id = should.id AND did.code = should.code"
-        " WHERE should.amounts IS DISTINCT FROM did.amounts",
+        " WHERE should.amounts IS DISTINCT FROM did.amounts"
+        # And what is on its way back to a card, or there, is counted at its top-up.
+        " UNION ALL SELECT t.id FROM money.top_ups t LEFT JOIN ("
+        " SELECT top_up_id, sum(amount) AS back FROM money.card_refunds WHERE state <> 'failed'"
+        " GROUP BY top_up_id) AS r ON r.top_up_id = t.id WHERE t.refunded <> coalesce(r.back, 0)",
     ),
     Check(
         "L14_reversed_once",
@@ -263,6 +289,7 @@ CHECKS: tuple[Check, ...] = (
         "SELECT count(*) FROM deals.moves WHERE transition IN ('settle', 'settle_share')",
         "SELECT s.order_id AS what FROM deals.moves s JOIN deals.orders o ON o.id = s.order_id"
         " JOIN deals.moves c ON c.order_id = s.order_id AND c.to_state IN ('completed', 'shared')"
+        " AND c.to_state <> c.from_state"
         " WHERE s.transition IN ('settle', 'settle_share')"
         " AND (o.hold_period IS NULL OR s.at < c.at + o.hold_period)",
     ),
@@ -298,7 +325,7 @@ CHECKS: tuple[Check, ...] = (
         " WHERE debit_balance IS NOT NULL) AS side) AS line"
         " WHERE after < 0 OR after > greatest(balance, 0)"
         " OR newest AND after <> (SELECT a.restricted FROM money.accounts a WHERE a.id = account)"
-        " OR after <> CASE"
+        " OR seq > (SELECT restricted_since FROM money.books) AND after <> CASE"
         " WHEN sign = 1 AND restriction = 'source' THEN before + amount"
         " WHEN sign = 1 AND restriction = 'carries' THEN after"
         " WHEN sign = 1 THEN before"
@@ -307,6 +334,35 @@ CHECKS: tuple[Check, ...] = (
         " WHEN restriction = 'free_only' THEN before"
         " ELSE greatest(least(before, balance), 0) END",
     ),
+    Check(
+        "L22_ledger_chain",
+        "a sealed transfer is what was sealed, in its place, and the audit chain knows each seal",
+        ("money.ledger_seals",),
+        "SELECT coalesce(sum(transfers), 0)::bigint FROM money.ledger_seals",
+        "SELECT concat_ws(' ', 'block ' || block || ':', 'transfer ' || seq, transfer_id, fault)"
+        " AS what FROM money.ledger_breaks(100)",
+    ),
+    Check(
+        "L23_closed_months",
+        "a closed month's trial balance is what its transfers say, and follows the month before",
+        ("money.periods", "money.period_balances"),
+        "SELECT count(*) FROM money.period_balances",
+        "SELECT to_char(month, 'YYYY-MM') || ' ' || kind || ' ' || unit AS what"
+        " FROM (SELECT *, lag(closing, 1, 0::bigint) OVER (PARTITION BY kind, unit ORDER BY month)"
+        " AS before FROM money.period_balances) AS b"
+        " FULL JOIN (SELECT date_trunc('month', t.value_date)::date AS month, a.kind, a.unit,"
+        " sum(t.amount) FILTER (WHERE a.id = t.debit_account) AS out,"
+        " sum(t.amount) FILTER (WHERE a.id = t.credit_account) AS came"
+        " FROM money.transfers t JOIN money.accounts a ON a.id IN (t.debit_account,"
+        " t.credit_account) WHERE t.value_date <= (SELECT closed_until FROM money.books)"
+        " GROUP BY 1, 2, 3) AS moved USING (month, kind, unit)"
+        " WHERE before IS DISTINCT FROM opening OR debits IS DISTINCT FROM coalesce(out, 0)"
+        " OR credits IS DISTINCT FROM coalesce(came, 0)"
+        " UNION ALL SELECT 'closed until ' || closed_until FROM money.books"
+        " WHERE EXISTS (SELECT FROM money.periods)"
+        " AND closed_until <> (SELECT max(ends_on) FROM money.periods)",
+    ),
+    *(Check(*parts) for parts in CHARGEBACKS),
 )
 
 

@@ -28,6 +28,10 @@ DO $$ BEGIN
     END IF;
     EXECUTE format('GRANT {OWNER_ROLE}, {APP_ROLE} TO %I', current_user);
     EXECUTE format('GRANT CREATE, CONNECT ON DATABASE %I TO {OWNER_ROLE}', current_database());
+    BEGIN
+        GRANT pg_read_all_stats TO {OWNER_ROLE}; -- for one function: foundation.standby_missing
+    EXCEPTION WHEN insufficient_privilege THEN NULL; -- it is then less exact
+    END;
 END $$;
 GRANT USAGE, CREATE ON SCHEMA public TO {OWNER_ROLE};
 GRANT USAGE ON SCHEMA public TO {APP_ROLE};

@@ -14,14 +14,14 @@ import pytest
 from litestar import Litestar
 
 from handsel.foundation import idempotency
-from handsel.foundation.core.errors import Busy
+from handsel.foundation.core.errors import Busy, Forbidden, Problem
 from handsel.foundation.core.settings import Settings
-from handsel.foundation.db.uow import Database, NothingCommitted, begin
+from handsel.foundation.db.uow import Database, NothingCommitted, Tx, begin
 from handsel.foundation.http.work import Work
 from handsel.front.api.app import create_app
 from handsel.money.ledger import service as ledger
 from handsel.money.ledger.service import HOUSE, Account, Transfer
-from tests.factories.members import Member, calling, create_member
+from tests.factories.members import PASSWORD, Member, calling, create_member
 
 TOP_UPS = "/v1/wallet/top-ups"
 WITHDRAWALS = "/v1/wallet/withdrawals"
@@ -60,7 +60,7 @@ async def rich(database: Database) -> Member:
         wallet = Account("wallet", made.id, "EUR")
         ledger.open_accounts(tx, [wallet])
         clearing = Account("provider_clearing", HOUSE, "EUR")
-        ledger.post(tx, [Transfer(clearing, wallet, 1000, "gift")], uuid4())
+        ledger.post(tx, [Transfer(clearing, wallet, 1000, "adjustment")], uuid4())
     return made
 
 
@@ -82,8 +82,8 @@ async def send(
 
 
 async def bank(http: httpx.AsyncClient, who: Member) -> str:
-    body = {"token": "bank_ok", "label": "My bank"}
-    return str((await send(http, who, "/v1/payout-methods", body, uuid4().hex)).json()["id"])
+    body = {"token": "bank_ok", "label": "My bank", "password": PASSWORD}
+    return str((await send(http, who, "/v1/payout-methods", body, None)).json()["id"])
 
 
 async def made(database: Database, who: Member, table: str = "money.top_ups") -> int:
@@ -123,7 +123,7 @@ async def test_the_same_request_again_gets_the_same_answer_and_no_second_effect(
 ) -> None:
     first = await send(http, member, TOP_UPS, top_up(), "k1")
 
-    again = [await send(http, member, TOP_UPS, top_up(), key) for key in ("k1", '"k1"', "k1")]
+    again = [await send(http, member, TOP_UPS, top_up(), key) for key in ("k1", '"k1"', " k1 ")]
 
     assert first.status_code == 202
     assert first.headers["location"] == f"{TOP_UPS}/{first.json()['id']}"
@@ -137,7 +137,7 @@ async def test_the_same_request_again_gets_the_same_answer_and_no_second_effect(
     ("path", "body"),
     [
         (TOP_UPS, top_up(101)),
-        (TOP_UPS, json.dumps(top_up()).encode() + b" "),
+        (TOP_UPS, top_up() | {"token": "tok_declined"}),
         (f"{TOP_UPS}?x=1", top_up()),
     ],
 )
@@ -154,20 +154,34 @@ async def test_another_request_under_a_used_key_is_refused(
     assert said(again) == said(first)
 
 
+async def test_a_body_written_another_way_is_the_same_request(
+    http: httpx.AsyncClient, database: Database, member: Member
+) -> None:
+    first = await send(http, member, TOP_UPS, top_up(), "k1")
+    ways = (
+        b'{"token": "tok_ok", "amount": {"currency": "EUR", "amount_minor": 100}}',
+        b'\n{"amount":{"amount_minor":100,"currency":"\\u0045UR"},"token":"tok_ok"}\n',
+    )
+
+    again = [await send(http, member, TOP_UPS, body, "k1") for body in ways]
+
+    assert [said(answer) for answer in again] == [said(first)] * 2
+    assert await made(database, member) == 1
+
+
 async def test_a_key_belongs_to_a_member_and_a_route(
     http: httpx.AsyncClient, database: Database, member: Member
 ) -> None:
     other = await rich(database)
+    out = {"amount": top_up(400)["amount"], "payout_method": await bank(http, member)}
 
     answers = [
         await send(http, member, TOP_UPS, top_up(), "shared"),
         await send(http, other, TOP_UPS, top_up(77), "shared"),
-        await send(
-            http, member, "/v1/payout-methods", {"token": "bank_ok", "label": "x"}, "shared"
-        ),
+        await send(http, member, WITHDRAWALS, out, "shared"),
     ]
 
-    assert [answer.status_code for answer in answers] == [202, 202, 201]
+    assert [answer.status_code for answer in answers] == [202, 202, 202]
     assert all("idempotent-replayed" not in answer.headers for answer in answers)
     assert (await made(database, member), await made(database, other)) == (1, 1)
 
@@ -181,6 +195,11 @@ async def test_a_key_belongs_to_a_member_and_a_route(
         ('"', 422, "invalid"),
         ('""', 422, "invalid"),
         ("k" * 256, 422, "invalid"),
+        ("k" * 1000, 422, "invalid"),
+        ('"' + "k" * 256 + '"', 422, "invalid"),
+        ('"never closed', 422, "invalid"),
+        ('"a";b=1', 422, "invalid"),
+        ('"a"b"', 422, "invalid"),
     ],
 )
 async def test_a_key_that_is_none_is_refused(
@@ -197,27 +216,51 @@ async def test_a_key_that_is_none_is_refused(
     assert (await made(database, member), await stored(database, member)) == (0, 0)
 
 
-async def test_the_longest_key_is_a_key(
-    http: httpx.AsyncClient, database: Database, member: Member
+@pytest.mark.parametrize(
+    ("bare", "quoted"),
+    [("k" * 255, '"' + "k" * 255 + '"'), ('a"b\\c', r'"a\"b\\c"'), ("it's, 1;2", '"it\'s, 1;2"')],
+)
+async def test_a_key_is_the_same_bare_and_quoted(
+    http: httpx.AsyncClient, database: Database, member: Member, bare: str, quoted: str
 ) -> None:
-    answers = [await send(http, member, TOP_UPS, top_up(), "k" * 255) for _ in range(2)]
+    answers = [await send(http, member, TOP_UPS, top_up(), key) for key in (bare, quoted)]
 
     assert [answer.status_code for answer in answers] == [202, 202]
-    assert await made(database, member) == 1
+    assert answers[1].headers["idempotent-replayed"] == "true"
+    assert (await made(database, member), await stored(database, member)) == (1, 1)
 
 
-async def test_fifty_at_once_under_one_key_have_one_effect(
+async def test_a_missing_key_is_explained_behind_the_link_of_its_problem(
+    http: httpx.AsyncClient, member: Member
+) -> None:
+    refused = await send(http, member, TOP_UPS, top_up(), None)
+
+    page = await http.get(refused.json()["type"])
+
+    assert (refused.status_code, page.status_code) == (400, 200)
+    assert "once" in page.json()["description"]
+
+
+async def test_how_long_an_answer_is_kept_is_published(http: httpx.AsyncClient) -> None:
+    operation = (await http.get("/openapi.json")).json()["paths"][TOP_UPS]["post"]
+
+    [header] = [p for p in operation["parameters"] if p["name"] == "Idempotency-Key"]
+    assert idempotency.KEEP.days == 7
+    assert "for 7 days" in header["description"]
+
+
+async def test_a_hundred_at_once_under_one_key_have_one_effect(
     http: httpx.AsyncClient, database: Database, member: Member
 ) -> None:
     body = {"amount": top_up(400)["amount"], "payout_method": await bank(http, member)}
 
     answers = await asyncio.gather(
-        *(send(http, member, WITHDRAWALS, body, "race") for _ in range(50))
+        *(send(http, member, WITHDRAWALS, body, "race") for _ in range(100))
     )
 
     done = [answer for answer in answers if answer.status_code == 202]
     in_flight = [answer for answer in answers if answer.status_code == 409]
-    assert len(done) + len(in_flight) == 50
+    assert len(done) + len(in_flight) == 100
     assert len({answer.content for answer in done}) == 1
     assert sum("idempotent-replayed" not in answer.headers for answer in done) == 1
     assert {answer.json()["code"] for answer in in_flight} <= {"idempotency_in_flight"}
@@ -234,7 +277,7 @@ async def test_a_refusal_of_the_business_is_kept(
     async with database.transaction() as tx:
         clearing = Account("provider_clearing", HOUSE, "EUR")
         mine = Account("wallet", member.id, "EUR")
-        ledger.post(tx, [Transfer(clearing, mine, 1, "gift")], uuid4())
+        ledger.post(tx, [Transfer(clearing, mine, 1, "adjustment")], uuid4())
 
     again = await send(http, member, WITHDRAWALS, body, "too much")
 
@@ -248,7 +291,7 @@ async def test_a_refusal_of_the_business_is_kept(
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
-        (top_up(0), 422, "invalid"),
+        (top_up(0), 422, "invalid_amount"),
         (top_up(tip=1), 422, "invalid"),
         (top_up(token=1), 422, "invalid"),
         (top_up() | {"token": "no token"}, 422, "invalid"),
@@ -289,7 +332,7 @@ async def test_a_body_of_more_than_a_megabyte_is_refused(
 async def test_a_nul_in_a_text_is_refused(
     http: httpx.AsyncClient, database: Database, member: Member
 ) -> None:
-    body = {"token": "bank_ok", "label": "My \0 bank"}
+    body = {"token": "bank_ok", "label": "My \0 bank", "password": PASSWORD}
 
     answer = await send(http, member, "/v1/payout-methods", body, "k1")
 
@@ -310,12 +353,41 @@ async def test_whoever_has_logged_out_gets_401_and_not_the_stored_answer(
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
+async def test_what_is_forbidden_is_not_kept(
+    http: httpx.AsyncClient, database: Database, raw: asyncpg.Connection
+) -> None:
+    """Who may do it can change: the same key is judged again once it has."""
+    member = await create_member(database, f"w{uuid4().hex[:12]}")
+
+    async def refuse(tx: Any) -> None:
+        raise Forbidden("not yet")
+
+    key = idempotency.Key(member.id, f"POST {TOP_UPS}", "k1", b"another")
+    with pytest.raises(Forbidden):
+        await Work(database, key).run(refuse)
+
+    assert await stored(database, member) == 0
+    assert (await send(http, member, TOP_UPS, top_up(), "k1")).status_code == 202
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503, 504])
+def test_no_problem_of_these_statuses_can_be_one_that_is_kept(status: int) -> None:
+    with pytest.raises(TypeError, match="never kept"):
+        type("Kept", (Problem,), {"code": f"kept_{status}", "status": status, "stored": True})
+
+    Problem._by_code.pop(f"kept_{status}", None)
+
+
 async def test_after_seven_days_a_key_is_new(
     http: httpx.AsyncClient, database: Database, member: Member, raw: asyncpg.Connection
 ) -> None:
-    await send(http, member, TOP_UPS, top_up(), "old")
-    await send(http, member, TOP_UPS, top_up(), "young")
-    for key, age in (("old", timedelta(days=7, minutes=1)), ("young", timedelta(days=6, hours=23))):
+    ages = {
+        "older": timedelta(days=8),
+        "old": timedelta(days=7, minutes=1),
+        "young": timedelta(days=6, hours=23),
+    }
+    for key, age in ages.items():
+        await send(http, member, TOP_UPS, top_up(), key)
         await raw.execute(
             "UPDATE foundation.answers SET created_at = created_at - $3::interval"
             " WHERE principal = $1 AND key = $2",
@@ -323,12 +395,12 @@ async def test_after_seven_days_a_key_is_new(
         )  # fmt: skip
 
     async with database.reading() as conn:
-        forgotten = await idempotency.prune(conn)
+        forgotten = await idempotency.prune(conn, limit=1)
 
-    assert (forgotten, await stored(database, member)) == (1, 1)
+    assert (forgotten, await stored(database, member)) == (2, 1)
     answer = await send(http, member, TOP_UPS, top_up(), "old")
     assert "idempotent-replayed" not in answer.headers
-    assert await made(database, member) == 3
+    assert await made(database, member) == 4
 
 
 @pytest.mark.parametrize(
@@ -405,34 +477,33 @@ async def waiting(raw: asyncpg.Connection) -> bool:
 
 
 async def test_a_deadlock_is_tried_again(
-    http: httpx.AsyncClient,
-    database: Database,
-    member: Member,
-    raw: asyncpg.Connection,
-    database_url: str,
+    database: Database, member: Member, raw: asyncpg.Connection, database_url: str
 ) -> None:
-    method = await bank(http, member)
-    body = {"amount": top_up(400)["amount"], "payout_method": method}
+    key = idempotency.Key(member.id, "POST /x", "dead", b"sha")
+    lock_member = "SELECT FROM people.members WHERE id = $1 FOR UPDATE"
     async with database.reading() as conn:
         aborted = await conn.fetchval(
             "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
         )
 
-    # The request writes its answer last; another session holds that key and wants the wallet.
+    async def spend(tx: Tx) -> str:
+        await tx.execute(lock_member, member.id)
+        mine, yours = Account("wallet", member.id, "EUR"), Account("wallet", uuid4(), "EUR")
+        ledger.open_accounts(tx, [yours])
+        ledger.post(tx, [Transfer(mine, yours, 400, "adjustment")], uuid4())
+        return "done"
+
+    # The request has the member and wants the wallet; another session the other way round.
     async with locked_wallet(database_url, member) as other:
         await other.execute("SET LOCAL lock_timeout = 0")
-        request = asyncio.create_task(send(http, member, WITHDRAWALS, body, "dead"))
+        request = asyncio.create_task(Work(database, key).run(spend))
         await eventually(lambda: waiting(raw))
-        # The request has inserted a row that refers to the payout method: now wait for that lock.
-        await other.execute(
-            "SELECT FROM money.payout_methods WHERE id = $1::uuid FOR UPDATE",
-            method.removeprefix("pay_"),
-        )
+        await other.execute(lock_member, member.id)
         await other.execute("ROLLBACK")
         answer = await request
 
-    assert answer.status_code == 202
-    assert await made(database, member, "money.withdrawals") == 1
+    assert answer.status_code == 200
+    assert await stored(database, member) == 1
     assert await wallet(database, member) == 600
     await raw.execute("SELECT pg_stat_force_next_flush()")
 
@@ -440,7 +511,7 @@ async def test_a_deadlock_is_tried_again(
         now: int = await raw.fetchval(
             "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
         )
-        return now == aborted + 1
+        return bool(now == aborted + 1)
 
     await eventually(counted)
 
@@ -503,6 +574,28 @@ async def test_a_commit_that_fails_is_an_error_and_nothing_is_stored(
     assert await made(database, member) == 1
 
 
+async def test_a_connection_that_dies_in_its_commit_leaves_the_outcome_unknown(
+    http: httpx.AsyncClient, database: Database, member: Member, raw: asyncpg.Connection
+) -> None:
+    await raw.execute(
+        "CREATE FUNCTION planted_death() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$"
+        " BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;"
+        "CREATE CONSTRAINT TRIGGER planted_death AFTER INSERT ON money.top_ups DEFERRABLE"
+        " INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION planted_death()"
+    )
+    try:
+        answer = await send(http, member, TOP_UPS, top_up(), "k1")
+    finally:
+        await raw.execute("DROP FUNCTION planted_death() CASCADE")
+
+    assert (answer.status_code, answer.json()["code"]) == (504, "outcome_unknown")
+    assert answer.headers["retry-after"] == "1"
+    assert (await made(database, member), await stored(database, member)) == (0, 0)
+    again = await send(http, member, TOP_UPS, top_up(), "k1")
+    assert (again.status_code, await made(database, member)) == (202, 1)
+    assert "idempotent-replayed" not in again.headers
+
+
 @pytest.mark.parametrize(("times", "status", "effects"), [(1, 202, 1), (3, 202, 1), (4, 503, 0)])
 async def test_a_serialisation_failure_at_commit_is_tried_again_three_times(
     http: httpx.AsyncClient, database: Database, member: Member, raw: asyncpg.Connection,
@@ -536,7 +629,7 @@ async def test_a_task_that_is_cancelled_leaves_a_clean_connection(
     async def spend(tx: Any) -> None:
         mine, yours = Account("wallet", member.id, "EUR"), Account("wallet", uuid4(), "EUR")
         ledger.open_accounts(tx, [yours])
-        ledger.post(tx, [Transfer(mine, yours, 400, "gift")], uuid4())
+        ledger.post(tx, [Transfer(mine, yours, 400, "adjustment")], uuid4())
 
     async with locked_wallet(database_url, member):
         task = asyncio.create_task(database.run(spend))

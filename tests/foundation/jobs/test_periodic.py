@@ -5,6 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
+from handsel.foundation.core.errors import OutcomeUnknown
 from handsel.foundation.jobs import Periodic, Worker
 from tests.foundation.jobs.conftest import running, until
 
@@ -40,6 +41,7 @@ async def test_a_tick_does_not_overlap_itself_and_drains_a_backlog_at_once(dsn: 
         ConnectionRefusedError(),
         asyncpg.CannotConnectNowError("starting up"),
         asyncpg.DeadlockDetectedError("deadlock"),
+        OutcomeUnknown(),
         asyncpg.InterfaceError("cannot perform operation: connection is closed"),
         # Seen after a kill: the server's FATAL has come, the end of the stream has not.
         asyncpg.InternalClientError(

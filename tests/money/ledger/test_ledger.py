@@ -10,7 +10,7 @@ from handsel.foundation.core.errors import Problem
 from handsel.foundation.db.errors import translate
 from handsel.foundation.db.uow import Database, Tx
 from handsel.money.ledger import service as ledger
-from handsel.money.ledger.service import HOUSE, Account, Transfer
+from handsel.money.ledger.service import HOUSE, Account, Leg, Transfer
 
 CLEARING = Account("provider_clearing", HOUSE, "EUR")
 
@@ -50,7 +50,11 @@ async def test_a_transfer_moves_exactly_its_amount(tx: Tx) -> None:
 async def test_linked_transfers_are_all_or_nothing(tx: Tx) -> None:
     payer, payee = await wallet_with(tx, 100), await wallet_with(tx, 0)
 
-    ledger.post(tx, [Transfer(payer, payee, 60, "adjustment"), Transfer(payer, payee, 60, "adjustment")], uuid4())
+    ledger.post(
+        tx,
+        [Transfer(payer, payee, 60, "adjustment"), Transfer(payer, payee, 60, "adjustment")],
+        uuid4(),
+    )
     code = await refusal(tx)
 
     assert code == "insufficient_funds"
@@ -105,16 +109,30 @@ async def _hold(tx: Tx, payer: Account, amount: int) -> UUID:
 
 
 async def test_a_hold_resolves_once_and_whole(tx: Tx) -> None:
-    payer, payee = await wallet_with(tx, 1000), await wallet_with(tx, 0)
+    payer = await wallet_with(tx, 1000)
     order = await _hold(tx, payer, 400)
+    pending = Account("pending", order, "EUR")
+    ledger.open_accounts(tx, [pending])
 
-    ledger.resolve_hold(tx, order, "split", [("release", payee, 300), ("refund", payer, 100)])
+    legs: list[tuple[Leg, Account, int]] = [("release", pending, 300), ("refund", payer, 100)]
+    ledger.resolve_hold(tx, order, "split", legs, uuid4())
     await tx.flush()
     ledger.resolve_hold(tx, order, "refunded", [("refund", payer, 400)])
 
     assert await refusal(tx) == "hold_resolved"
-    assert (await balance(tx, payer), await balance(tx, payee)) == (700, 300)
+    assert (await balance(tx, payer), await balance(tx, pending)) == (700, 300)
     assert await balance(tx, Account("escrow", order, "EUR")) == 0
+
+
+@pytest.mark.parametrize("leg", ["release", "refund", "fee", "fund_share"])
+async def test_no_part_of_a_hold_goes_to_a_stranger(tx: Tx, leg: Leg) -> None:
+    payer, stranger = await wallet_with(tx, 1000), await wallet_with(tx, 0)
+    order = await _hold(tx, payer, 400)
+
+    ledger.resolve_hold(tx, order, "released", [(leg, stranger, 400)], uuid4())
+
+    assert await refusal(tx) == "wrong_leg"
+    assert (await balance(tx, payer), await balance(tx, stranger)) == (600, 0)
 
 
 async def test_a_hold_cannot_pay_out_less_or_more_than_it_holds(tx: Tx) -> None:

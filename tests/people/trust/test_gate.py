@@ -11,7 +11,7 @@ import pytest
 from handsel.foundation.core.errors import Invalid, NotFound
 from handsel.foundation.db.uow import Database, Tx
 from handsel.people.members.schemas import Kind
-from handsel.people.trust import policy, service
+from handsel.people.trust import policy, queries, service
 from handsel.people.trust.errors import (
     ExposureExists,
     ExposureNotReserved,
@@ -38,10 +38,8 @@ async def pay(tx: Tx, asked: Payment) -> service.Decision:
 
 
 async def used(reader: Tx | asyncpg.Connection, member_id: UUID, hours: int = 24) -> int:
-    found: int = await reader.fetchval(
-        "SELECT people.used_exposure($1, $2)", member_id, timedelta(hours=hours)
-    )
-    return found
+    standing = await queries.view_standing(reader, member_id, member_id)
+    return {24: standing.used_24h_minor, 720: standing.used_30d_minor}[hours]
 
 
 async def test_reserved_payment_counts_and_is_logged(tx: Tx) -> None:
@@ -101,7 +99,9 @@ async def test_released_money_no_longer_counts_and_settled_money_does(tx: Tx) ->
     assert await used(tx, buyer.id) == 3_000
     await tx.execute("SELECT foundation.advance_clock('24 hours')")
     assert await used(tx, buyer.id) == 0
-    assert await used(tx, buyer.id, hours=30 * 24) == 3_000
+    assert await used(tx, buyer.id, hours=720) == 3_000
+    await tx.execute("SELECT foundation.advance_clock('29 days')")
+    assert await used(tx, buyer.id, hours=720) == 0
 
 
 async def test_score_lowers_a_tier_and_never_raises_one(tx: Tx) -> None:
@@ -214,11 +214,14 @@ async def test_receiving_and_withdrawing_ask_for_t1(tx: Tx) -> None:
     basic = await add_member(tx, verified=T1_KINDS)
 
     assert (await service.may_receive(tx, basic.id)).allowed
-    assert (await service.payout_allowed(tx, basic.id, 100, "EUR")).allowed
+    payouts = await service.payouts_of(tx, basic.id)
+    assert (payouts.allowed.allowed, payouts.tier, payouts.first_settled_at) == (
+        True, service.Tier.T1, None,
+    )  # fmt: skip
     refused = await service.may_receive(tx, newcomer.id)
     assert not refused.allowed
     assert [step.one_of for step in refused.path] == [("id_document", "bank_account", "address")]
-    assert not (await service.payout_allowed(tx, newcomer.id, 100, "EUR")).allowed
+    assert not (await service.payouts_of(tx, newcomer.id)).allowed.allowed
 
 
 @pytest.mark.parametrize("amount", [0, -1])
@@ -311,6 +314,25 @@ async def test_two_payments_decided_before_either_is_reserved(database: Database
 
     async with database.reading() as conn:
         assert await used(conn, buyer.id) == 0
+
+
+async def test_thirty_days_bind_payments_of_one_transaction_too(tx: Tx) -> None:
+    buyer, seller = await pair(tx)
+    for amount in (6_000, 6_000, 6_000, 6_000):  # 24,000 of T1's 30,000, in two days
+        await pay(tx, between(buyer, seller, amount))
+        await tx.flush()
+        await tx.execute("SELECT foundation.advance_clock('13 hours')")
+    await tx.execute("SELECT foundation.advance_clock('24 hours')")
+    legs = [between(buyer, seller, 4_000) for _ in range(2)]
+    decisions = [await service.decide(tx, leg) for leg in legs]
+
+    for leg, decision in zip(legs, decisions, strict=True):
+        service.reserve(tx, leg, decision)
+    with pytest.raises(asyncpg.PostgresError, match="over_limit"):
+        async with tx.conn.transaction():
+            await tx.flush()
+
+    assert await used(tx, buyer.id, hours=720) == 24_000
 
 
 async def test_reference_is_reserved_once(database: Database) -> None:

@@ -87,6 +87,13 @@ def settle_many(tx: Tx, orders: Sequence[Order]) -> list[list[MoneyLine]]:
     ]
 
 
+def forfeit(tx: Tx, order: Order, _: int | None) -> list[MoneyLine]:
+    """The payer's bank has taken all that waited: nothing is left to settle."""
+    order.net_minor = 0
+    trust.release(tx, order.id)
+    return []
+
+
 ACTIONS: dict[str, Action] = {
     "hold": hold,
     "refund": refund,
@@ -96,6 +103,7 @@ ACTIONS: dict[str, Action] = {
     "release": release,
     "share_halves": share_halves,
     "settle": settle,
+    "forfeit": forfeit,
 }
 #: What time lets happen to many orders at once.
 BATCHES: dict[str, Batch] = {"release": release_many, "settle": settle_many}

@@ -29,6 +29,7 @@ ACTIONS = frozenset(
         "release",
         "share_halves",
         "settle",
+        "forfeit",
     }
 )
 TERMS = frozenset({"inspection_period", "hold_period"})

@@ -52,14 +52,14 @@ class Order:
 
 _COLUMNS = (
     "id, process, process_version, state, version, customer_id, provider_id, listing_id, amount,"
-    " unit, terms, terms_hash, due_at, created_at, entered_at, hold_period, revocable_until,"
+    " unit, terms::text, terms_hash, due_at, created_at, entered_at, hold_period, revocable_until,"
     " net_minor, refunded_minor"
 )
 
 
 def _order(row: asyncpg.Record) -> Order:
     values = dict(row)
-    values["terms"] = msgspec.convert(values["terms"], Terms)
+    values["terms"] = msgspec.json.decode(values["terms"], type=Terms)
     return Order(**values)
 
 
@@ -129,7 +129,7 @@ async def sales(tx: Tx, provider_id: UUID, customer_id: UUID) -> tuple[int, int]
     """
     row = await tx.fetchrow(
         "SELECT count(*) FILTER (WHERE state NOT IN ('payment_expired', 'revoked', 'declined',"
-        " 'expired', 'cancelled', 'refunded')) AS sold,"
+        " 'expired', 'cancelled', 'refunded', 'charged_back')) AS sold,"
         " count(*) FILTER (WHERE state = 'settled' AND customer_id = $2) AS with_pair"
         " FROM deals.orders WHERE provider_id = $1",
         provider_id,

@@ -1,7 +1,6 @@
 """The verbs of orders: open one, move one, and let time move those that are due."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -118,7 +117,7 @@ async def transition(
     move = Move(order, data)
     for guard in chosen.guards:
         await GUARDS[guard](tx, move)
-    _apply(tx, move, process, chosen, principal.member_id, role)  # type: ignore[arg-type]
+    apply(tx, move, process, chosen, principal.member_id, role)  # type: ignore[arg-type]
     view = _view(order, process, role)
     return Answer(view, version=order.version)
 
@@ -143,7 +142,7 @@ async def run_due(tx: Tx, order_id: UUID) -> bool:
     move = Move(order, TransitionInput(name=chosen.name))
     for guard in chosen.guards:
         await GUARDS[guard](tx, move)
-    _apply(tx, move, process, chosen, None, "system")
+    apply(tx, move, process, chosen, None, "system")
     return True
 
 
@@ -170,7 +169,7 @@ def _apply_many(
     moving: Sequence[tuple[Order, Process, Transition]],
     lines: Sequence[Sequence[MoneyLine]],
 ) -> None:
-    """``_apply`` for moves of the system without guards."""
+    """``apply`` for moves of the system without guards."""
     moves: list[tuple[object, ...]] = []
     timers: list[tuple[object, ...]] = []
     for (order, process, chosen), paid in zip(moving, lines, strict=True):
@@ -228,7 +227,7 @@ async def remind_due(tx: Tx, limit: int = 200) -> int:
     return len(taken)
 
 
-def _apply(
+def apply(
     tx: Tx, move: Move, process: Process, chosen: Transition, actor: UUID | None, role: Role
 ) -> None:
     """Collect everything that the move writes, and bring ``move.order`` to its new state."""
@@ -243,20 +242,21 @@ def _apply(
         trust.reserve(tx, move.payment(), decision)
         hold_period = decision.hold_period
         revocable_until = tx.now + decision.revoke_window
-    before = replace(order)
+    before, version = order.state, order.version
     order.state = chosen.target(order.state)
     order.version += 1
     order.entered_at = tx.now
     order.hold_period = hold_period or order.hold_period
     order.revocable_until = revocable_until or order.revocable_until
-    names, dues, reminders = _timer_columns(_timers(order, process), order.entered_at)
+    timers = _timers(order, process)
+    names, dues, reminders = _timer_columns(timers, order.entered_at)
     tx.call(
         "deals.move_order",
         _MOVE,
         order.id,
-        before.version,
+        version,
         chosen.name,
-        before.state,
+        before,
         order.state,
         actor,
         role,
@@ -269,7 +269,7 @@ def _apply(
         dues,
         reminders,
     )
-    tx.emit(f"order.{order.state}", order.id, _event(order, chosen.name, role, lines))
+    tx.emit(f"order.{order.state}", order.id, _event(order, chosen.name, role, lines, timers))
 
 
 def _note(
@@ -347,10 +347,15 @@ def _timer_columns(
 
 
 def _event(
-    order: Order, transition_name: str, role: str, lines: Sequence[MoneyLine] = ()
+    order: Order,
+    transition_name: str,
+    role: str,
+    lines: Sequence[MoneyLine] = (),
+    timers: Sequence[engine.Timer] | None = None,
 ) -> dict[str, object]:
     """What the house is told of a move. Ids are plain: events never leave the house."""
-    deadlines = _timers(order, processes()[order.process, order.process_version])
+    if timers is None:
+        timers = _timers(order, processes()[order.process, order.process_version])
     return {
         "order_id": order.id,
         "customer_id": order.customer_id,
@@ -361,7 +366,7 @@ def _event(
         "by": role,
         "at": order.entered_at,
         "due_at": order.due_at,
-        "deadline": deadlines[0].due_at if deadlines else None,
+        "deadline": timers[0].due_at if timers else None,
         "amount_minor": order.amount,
         "net_minor": order.net_minor,
         "refunded_minor": sum(line.amount_minor for line in lines if line.to == "customer"),

@@ -2,7 +2,8 @@
 
 An entry is written in the transaction of the act that it tells of (no act without its entry, no
 entry without its act). ``seal`` links the entries afterwards, in commit order. The application's
-role can neither change nor delete what it wrote; who can is found out by ``breaks``.
+role can neither change nor delete what it wrote; who can is found out by ``audit_breaks`` and, on
+an exported copy, by ``chain``, which computes the links without a database.
 """
 
 from typing import Any

@@ -6,6 +6,8 @@ published, and extra members travel as keyword arguments. Clients branch on ``co
 
 from typing import Any, ClassVar
 
+_NEVER_STORED = (401, 403, 429)
+
 
 class Problem(Exception):
     """Something went wrong"""
@@ -13,7 +15,8 @@ class Problem(Exception):
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
     #: A rejection by a rule of the business is kept with its Idempotency-Key and replayed; one that
-    #: says nothing about the request's merits (unauthenticated, busy, malformed) is not.
+    #: says nothing about the request's merits (busy, malformed), or that depends on who asks now
+    #: (unauthenticated, forbidden), is not.
     stored: ClassVar[bool] = False
     _by_code: ClassVar[dict[str, type["Problem"]]] = {}
 
@@ -30,6 +33,8 @@ class Problem(Exception):
         other = Problem._by_code.setdefault(cls.code, cls)
         if other is not cls and other.__qualname__ != cls.__qualname__:
             raise TypeError(f"problem code {cls.code!r} belongs to {other.__qualname__}")
+        if cls.stored and (cls.status in _NEVER_STORED or cls.status >= 500):
+            raise TypeError(f"an answer of {cls.status} is never kept under an Idempotency-Key")
 
     @classmethod
     def title(cls) -> str:
@@ -50,7 +55,11 @@ class Malformed(Problem):
 
 
 class IdempotencyKeyMissing(Problem):
-    """This request needs an Idempotency-Key header"""
+    """This request needs an Idempotency-Key header
+
+    Make a key of your own for each thing that you want done (a UUID, say) and send it again with
+    every retry: the same key and request give the same answer and are done once.
+    """
 
     code = "idempotency_key_missing"
     status = 400
@@ -71,7 +80,6 @@ class Forbidden(Problem):
 
     code = "forbidden"
     status = 403
-    stored = True
 
 
 class NotFound(Problem):
@@ -151,5 +159,32 @@ class Busy(Problem):
         super().__init__(detail, headers={"Retry-After": "1"}, **members)
 
 
+class OutcomeUnknown(Problem):
+    """It is not known whether this was done, try again with the same Idempotency-Key
+
+    The answer to the same request under the same key tells: what was done is not done again. A
+    request without a key is looked up before it is sent once more.
+    """
+
+    code = "outcome_unknown"
+    status = 504
+
+    def __init__(self, detail: str = "", **members: Any) -> None:
+        super().__init__(detail, headers={"Retry-After": "1"}, **members)
+
+
 class UserError(Exception):
     """One clear sentence for the person at the command line; exit status 2, no traceback."""
+
+
+class InvalidAmount(Invalid):
+    """An amount must be above zero and at most 10^15 minor units"""
+
+    code = "invalid_amount"
+    stored = True
+
+
+class CardNumberRefused(Invalid):
+    """Card numbers are never accepted here, only tokens"""
+
+    code = "card_number_refused"

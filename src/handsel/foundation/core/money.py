@@ -49,6 +49,12 @@ def display(amount_minor: int, currency: str, locale: str = "en") -> str:
     return format_currency(amount, currency, locale=locale)
 
 
+def plain(amount_minor: int, places: int) -> str:
+    """For machines: ``plain(-1250, 2)`` is ``"-12.50"``, exact whatever the size."""
+    sign, digits = "-" if amount_minor < 0 else "", str(abs(amount_minor)).zfill(places + 1)
+    return f"{sign}{digits[:-places]}.{digits[-places:]}" if places else f"{sign}{digits}"
+
+
 def share_bps(amount_minor: int, bps: int) -> int:
     """``bps`` ten-thousandths of an amount, rounded half up to the minor unit.
 

@@ -20,7 +20,13 @@ _PLAIN_NAMES = {
     "MEILISEARCH_URL": "meilisearch_url",
     "MEILISEARCH_API_KEY": "meilisearch_api_key",
 }
-_MASKED = {"secret", "meilisearch_api_key", "database_url"}
+_MASKED = {
+    "secret",
+    "meilisearch_api_key",
+    "database_url",
+    "stripe_secret_key",
+    "stripe_webhook_secret",
+}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,6 +42,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     meilisearch_api_key: str | None = None
     #: Sandbox mode: the built-in providers answer, and the clock may be moved.
     sandbox: bool = True
+    #: Outside of sandbox mode: Stripe, where there is a key. ``stripe_api_base`` is for tests.
+    stripe_secret_key: str = ""
+    #: Of the endpoint for our own account and of the one for connected accounts, with a comma.
+    stripe_webhook_secret: str = ""
+    #: Where a payer comes back to after a step with their bank (3-D Secure). Without it, a card
+    #: that needs one is declined.
+    stripe_return_url: str = ""
+    stripe_api_base: str = ""
     log_level: str = "info"
     pool_size: int = 16
     #: Keys cursors, confirmations and the published grid. Generated when not given.

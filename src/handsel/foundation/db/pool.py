@@ -1,9 +1,11 @@
 """The connection pool of a process. It connects as the application's role, never as the owner."""
 
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import asyncpg
 import msgspec
+
+from handsel.foundation.db.session import COMMIT_WITHIN_S, Session
 
 #: A pooled connection is a proxy that behaves like one; ``Database`` says so to the type checker.
 Connection: TypeAlias = asyncpg.Connection
@@ -25,19 +27,30 @@ _NOT_DURABLE = {"synchronous_commit": "off"}
 
 
 async def open_pool(
-    url: str, *, size: int = 16, role: str = APP_ROLE, durable: bool = True
+    url: str,
+    *,
+    size: int = 16,
+    role: str = APP_ROLE,
+    durable: bool = True,
+    commit_within_s: float = COMMIT_WITHIN_S,
 ) -> asyncpg.Pool:
     """A pool of up to ``size`` connections on ``url`` acting as ``role``.
 
     ``durable=False`` lets a commit return before it is on disk: for data that can be made again
     (the sample town), never for anybody's money.
     """
+
+    async def ready(connection: asyncpg.Connection) -> None:
+        cast(Session, connection).commit_within_s = commit_within_s
+        await prepare(connection)
+
     return await asyncpg.create_pool(
         url,
         min_size=1,
         max_size=size,
-        init=prepare,
+        init=ready,
         reset=_keep,
+        connection_class=Session,
         server_settings={**_SESSION, "role": role} | ({} if durable else _NOT_DURABLE),
         statement_cache_size=500,
         max_cached_statement_lifetime=0,
@@ -46,7 +59,9 @@ async def open_pool(
 
 async def connect(url: str, *, role: str = APP_ROLE) -> asyncpg.Connection:
     """One connection outside the pool, with the same session settings."""
-    connection = await asyncpg.connect(url, server_settings={**_SESSION, "role": role})
+    connection = await asyncpg.connect(
+        url, connection_class=Session, server_settings={**_SESSION, "role": role}
+    )
     await prepare(connection)
     return connection
 

@@ -6,10 +6,12 @@ request costs few round trips, and an event exists exactly when its cause does.
 """
 
 import contextlib
+import itertools
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
@@ -19,19 +21,16 @@ import asyncpg
 from handsel.foundation.core.errors import Busy, Problem
 from handsel.foundation.db.errors import is_retryable, translate
 from handsel.foundation.db.pool import Connection
+from handsel.foundation.db.session import LOST, NothingCommitted, Session
+
+__all__ = ["Database", "NothingCommitted", "Tx", "begin", "retrying"]
 
 T = TypeVar("T")
 _ATTEMPTS = 4
 #: For a connection of the pool; whoever waits longer is told to come again.
 _LONGEST_WAIT_S = 5.0
 _EVENT_TYPES = ("text[]", "uuid[]", "jsonb[]")
-#: What asyncpg raises on a connection that has died under it (and for other reasons).
-_LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 _Call = tuple[str, tuple[str, ...], tuple[Any, ...]]
-
-
-class NothingCommitted(Exception):
-    """A database error was swallowed inside a transaction, which has undone all of it."""
 
 
 class Tx:
@@ -96,15 +95,52 @@ class Tx:
             self._events.clear()
         if not self._calls:
             return
-        parts: list[str] = []
-        values: list[Any] = []
-        for function, types, args in self._calls:
-            first = len(values) + 1
-            marks = ", ".join(f"${first + i}::{kind}" for i, kind in enumerate(types))
-            parts.append(f"{function}({marks})")
-            values.extend(args)
+        sql = _statement(tuple((function, types) for function, types, _ in self._calls))
+        values = [value for _, _, args in self._calls for value in args]
         self._calls.clear()
-        await self.conn.fetchrow(f"SELECT {', '.join(parts)}", *values)
+        await self.conn.fetchrow(sql, *values)
+
+
+@lru_cache(maxsize=1000)  # the house has some dozens: what is moved, not with which values
+def _statement(calls: tuple[tuple[str, tuple[str, ...]], ...]) -> str:
+    """One SELECT that calls these functions, each with its types, in order."""
+    number = itertools.count(1)
+    parts = [
+        f"{function}({', '.join(f'${next(number)}::{kind}' for kind in types)})"
+        for function, types in calls
+    ]
+    return f"SELECT {', '.join(parts)}"
+
+
+class Lease:
+    """A connection of the pool for the length of an ``async with``, given back however it ends.
+
+    Raises ``Busy`` when there is none to be had, or when it is lost. A class and not a generator,
+    and the connection itself and not the pool's proxy: every request comes through here twice.
+    """
+
+    __slots__ = ("_conn", "_pool", "_pooled")
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def __aenter__(self) -> Connection:
+        try:
+            self._pooled = await self._pool.acquire(timeout=_LONGEST_WAIT_S)
+        except (
+            OSError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.OperatorInterventionError,
+        ) as error:
+            raise Busy("the database cannot be reached") from error
+        self._conn = cast(Session, self._pooled).itself
+        return self._conn
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        lost = isinstance(error, LOST) and _is_dead(self._conn)
+        await self._pool.release(self._pooled)  # which goes on also when this task is cancelled
+        if lost:
+            raise Busy("the database went away") from error
 
 
 class Database:
@@ -113,34 +149,9 @@ class Database:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self.pool = pool
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Connection]:
+    def reading(self) -> Lease:
         """A connection for reads that need no transaction. Raises ``Busy`` when it is lost."""
-        async with self._connection() as conn:
-            try:
-                yield conn
-            except _LOST as error:
-                if _is_dead(conn):
-                    raise Busy(
-                        "the database went away; whether this was done is unknown"
-                    ) from error
-                raise
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
-        try:
-            conn = await self.pool.acquire(timeout=_LONGEST_WAIT_S)
-        except (
-            OSError,
-            asyncpg.PostgresConnectionError,
-            asyncpg.OperatorInterventionError,
-        ) as error:
-            raise Busy("the database cannot be reached") from error
-        try:
-            yield cast(Connection, conn)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self.pool.release(conn)
+        return Lease(self.pool)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
@@ -163,7 +174,8 @@ async def begin(
 ) -> AsyncIterator[Tx]:
     """BEGIN on this connection; COMMIT at the end of the block, ROLLBACK on any exception.
 
-    ``opening`` may replace the first query (which must return the business time).
+    ``opening`` may replace the first query (which must return the business time). A COMMIT of which
+    nobody knows raises ``OutcomeUnknown``; whatever else is raised has undone everything.
     """
     tx: Tx | None = None
     try:
@@ -176,18 +188,27 @@ async def begin(
         tx = Tx(conn, now)
         yield tx
         await tx.flush()
-        # After an error that somebody swallowed, PostgreSQL answers COMMIT with ROLLBACK.
-        if await conn.execute("COMMIT") != "COMMIT":
-            raise NothingCommitted
     except BaseException as error:
         await _rollback(conn)
         if isinstance(error, Problem) and tx is not None and tx.counts_refusals:
             await tx.flush_refused()  # one statement, so one transaction
-        if isinstance(error, asyncpg.PostgresError) and not is_retryable(error):
-            problem = translate(error)
-            if problem is not None:
-                raise problem from error
+        _tell(error)
         raise
+    if _is_dead(conn):
+        raise Busy("the database went away")
+    try:
+        await cast(Session, conn).commit()
+    except asyncpg.PostgresError as error:
+        _tell(error)
+        raise
+
+
+def _tell(error: BaseException) -> None:
+    """Raise the problem behind a database error, unless there is none or it will be retried."""
+    if isinstance(error, asyncpg.PostgresError) and not is_retryable(error):
+        problem = translate(error)
+        if problem is not None:
+            raise problem from error
 
 
 async def retrying(attempt: Callable[[], Awaitable[T]]) -> T:
@@ -215,7 +236,7 @@ async def _rollback(conn: Connection) -> None:
             return
         try:
             await conn.execute("ROLLBACK")
-        except _LOST:
+        except LOST:
             with contextlib.suppress(asyncpg.InterfaceError):
                 conn.terminate()
 

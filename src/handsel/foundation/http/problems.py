@@ -13,6 +13,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from handsel.foundation.core.errors import (
     Invalid,
+    InvalidAmount,
     Malformed,
     NotFound,
     Problem,
@@ -99,7 +100,10 @@ def as_problem(error: Exception) -> Problem:
     if isinstance(error, asyncpg.PostgresError):
         return translate(error) or Problem("the fault is ours and has been logged")
     if isinstance(error, ValidationException):
-        return Invalid("the request does not fit its schema", errors=_items(error))
+        items = _items(error)
+        amounts = all(item["pointer"].endswith("/amount_minor") for item in items)
+        kind = InvalidAmount if amounts else Invalid
+        return kind("the request does not fit its schema", errors=items)
     if isinstance(error, UnicodeDecodeError):
         return Malformed("the body is not UTF-8")
     if isinstance(error, HTTPException):

@@ -12,6 +12,8 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.exceptions import ClientException, ValidationException
 
+from handsel.foundation.core.cards import body_holds_card_number
+from handsel.foundation.core.errors import CardNumberRefused
 from handsel.foundation.http.principal import provide_principal
 
 _AT = re.compile(r"(?P<message>.*) - at `\$(?P<path>.*)`$", re.DOTALL)
@@ -26,8 +28,11 @@ class StrictRequest(Request[Any, Any, State]):
         handler = self.route_handler
         if handler.parsed_data_field is None:
             return await super().json()
+        raw = await self.body()
+        if body_holds_card_number(raw):
+            raise CardNumberRefused
         try:
-            return msgspec.json.decode(await self.body(), type=handler.parsed_data_field.annotation)
+            return msgspec.json.decode(raw, type=handler.parsed_data_field.annotation)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             # Bodies are read before dependencies; but who may not come in is told so first.
             if "principal" in handler.parsed_fn_signature.parameters:

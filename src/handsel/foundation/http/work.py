@@ -5,6 +5,7 @@ made before COMMIT and stored with it; nothing is sent before the COMMIT has suc
 """
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
@@ -28,15 +29,17 @@ from handsel.foundation.http.problems import MEDIA_TYPE, body_of
 
 V = TypeVar("V")
 _JSON = "application/json"
+_QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
+_ESCAPED = re.compile(r'\\(["\\])')
 
 IdempotencyKey = Annotated[
     str | None,
     HeaderParameter(
         name="Idempotency-Key",
-        description="Any text of at most 255 characters; the same key and request give the same"
-        " answer, byte for byte, for seven days.",
+        description="Any text of at most 255 characters, bare or in double quotes; the same key and"
+        f" request give the same answer, byte for byte, for {idempotency.KEEP.days} days.",
         required=False,
-        max_length=255,
+        max_length=512,
     ),
 ]
 IfMatch = Annotated[
@@ -144,14 +147,34 @@ async def _work(
         if required:
             raise IdempotencyKeyMissing
         return Work(database, None)
-    bare = key.strip().strip('"')
-    if not bare or len(key) > 255 or "\0" in key:
-        raise Invalid("the Idempotency-Key must have 1 to 255 characters")
     principal = who.member_id if who else NOBODY
-    route = f"{request.method} {request.scope['path']}"
-    body = await request.body()
+    route = f"{request.method} {request.scope['path']}"  # the API's version is its first part
+    body = _canonical(await request.body(), request.content_type[0])
     sha = hashlib.sha256(f"{route}?{request.url.query}\0".encode() + body).digest()
-    return Work(database, idempotency.Key(principal, route, bare, sha))
+    return Work(database, idempotency.Key(principal, route, _bare(key), sha))
+
+
+def _bare(header: str) -> str:
+    """The key in a header: as it stands, or a quoted string of RFC 8941. Raises 422."""
+    key = header.strip()
+    if key.startswith('"'):
+        quoted = _QUOTED.fullmatch(key)
+        key = _ESCAPED.sub(r"\1", quoted[1]) if quoted else ""
+    if not 1 <= len(key) <= 255 or "\0" in key:
+        raise Invalid("the Idempotency-Key must have 1 to 255 characters")
+    return key
+
+
+def _canonical(body: bytes, media_type: str) -> bytes:
+    """What a body says: JSON without spaces, its names in order. A phone's library that writes
+    them in another order after a restart still makes the same request; one another value does not.
+    """
+    if media_type != _JSON:
+        return body
+    try:
+        return msgspec.json.encode(msgspec.json.decode(body), order="deterministic")
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return body
 
 
 def expected_version(if_match: str | None) -> int:

@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from handsel.foundation.core.errors import Busy
+from handsel.foundation.core.errors import Busy, OutcomeUnknown
 
 _AWAY = (
     OSError,  # refused, reset, no socket file; TimeoutError is one too
@@ -16,6 +16,7 @@ _AWAY = (
 )
 _TRANSIENT = (
     Busy,
+    OutcomeUnknown,  # whatever a worker does may be done again
     asyncpg.TransactionRollbackError,  # deadlock, serialisation
     asyncpg.LockNotAvailableError,
     asyncpg.QueryCanceledError,

@@ -24,14 +24,18 @@ from handsel.front.api.docs import DocsController
 from handsel.front.api.health import HealthController
 from handsel.front.api.metrics import Meters, MetricsController
 from handsel.front.api.middleware import Observed, bind_member
+from handsel.front.api.providers import GatewayController, SandboxProviderController
 from handsel.front.api.sandbox import SandboxController
 from handsel.front.web.assets import WebController
 from handsel.money.escrow.api import FeeController
+from handsel.money.escrow.chargebacks.api import ChargebackController
 from handsel.money.payments.api import PayoutMethodController, WalletController
+from handsel.money.protection.api import ClaimController
 from handsel.people.credit.api import CreditController
 from handsel.people.members.api import (
     MeController,
     MemberController,
+    RecoveryController,
     SandboxMessageController,
     SessionController,
 )
@@ -53,10 +57,15 @@ CONTROLLERS: list[type[Controller]] = [
     WalletController,
     PayoutMethodController,
     FeeController,
+    GatewayController,
+    SandboxProviderController,
+    ChargebackController,
+    ClaimController,
     # people
     MemberController,
     SessionController,
     MeController,
+    RecoveryController,
     SandboxMessageController,
     ConversationController,
     CreditController,

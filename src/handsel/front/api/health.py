@@ -31,7 +31,7 @@ class Health(View):
 
 
 class Readiness(View):
-    """The database answers and has the schema that this program needs, or a newer one."""
+    """The database answers, can commit, and has the schema that this program needs, or a newer."""
 
     schema_revision: str
     status: Literal["ready"] = "ready"
@@ -54,8 +54,12 @@ class HealthController(Controller):
             async with asyncio.timeout(_PATIENCE_S):
                 async with database.reading() as conn:
                     applied = await revision.applied(conn)
+                    current = applied >= revision.needed()
+                    alone = current and await conn.fetchval("SELECT foundation.standby_missing()")
         except (Busy, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise NotReady(f"the database does not answer ({type(error).__name__})") from None
-        if applied < revision.needed():
+        if not current:
             raise NotReady(f"the schema is {applied or 'empty'}, {revision.needed()} is needed")
+        if alone:
+            raise NotReady("no synchronous standby is connected: nothing can be committed")
         return Readiness(schema_revision=applied)

@@ -1,6 +1,7 @@
 """Every command with its options: the table of contents of the command line."""
 
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,10 +25,14 @@ db = typer.Typer(help="The database: start, stop, look, migrate, delete.", no_ar
 importing = typer.Typer(help="Bring real data in.", no_args_is_help=True)
 ml = typer.Typer(help="The credit model.", no_args_is_help=True)
 process = typer.Typer(help="The order processes.", no_args_is_help=True)
+claims = typer.Typer(help="Protection claims, for staff.", no_args_is_help=True)
+ledger = typer.Typer(help="The books: export, journal, closing a month.", no_args_is_help=True)
 app.add_typer(db, name="db")
 app.add_typer(importing, name="import")
 app.add_typer(ml, name="ml")
 app.add_typer(process, name="process")
+app.add_typer(ledger, name="ledger")
+app.add_typer(claims, name="claims")
 
 
 def main() -> None:
@@ -98,6 +103,47 @@ def check(
     from handsel.front.cli.database import open_database
 
     sys.exit(run_checks(open_database(load()), as_json=as_json))
+
+
+@app.command()
+def anchor() -> None:
+    """Print where the ledger's and the audit chain stand. Keep it elsewhere: `handsel verify` then
+    sees what was taken away since."""
+    from handsel.front.cli.database import open_database
+    from handsel.front.cli.ledger import print_anchor
+
+    print_anchor(open_database(load()))
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="Of `handsel ledger export`.", show_default=False)],
+    anchor: Annotated[Path | None, typer.Option(help="A file with an earlier anchor.")] = None,
+) -> None:
+    """Check an exported ledger without any database; exit status 1 if anything was altered."""
+    from handsel.front.cli.ledger import verify_export
+
+    sys.exit(verify_export(file, anchor))
+
+
+@app.command()
+def reconcile(
+    day: Annotated[
+        datetime | None, typer.Option(help="Default: yesterday and today.", formats=["%Y-%m-%d"])
+    ] = None,
+    bank: Annotated[
+        Path | None, typer.Option(help="A statement of our bank: CAMT.053 or CSV.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Compare the provider's report and the bank's statement with the ledger; exit status 1 when
+    something is open for too long."""
+    from handsel.front.cli.database import open_database
+    from handsel.front.cli.reconcile import run_reconcile
+
+    settings = load()
+    url = open_database(settings)
+    sys.exit(run_reconcile(settings, url, day.date() if day else None, bank, as_json=as_json))
 
 
 @app.command()
@@ -188,6 +234,108 @@ def train() -> None:
     from handsel.front.cli.models import train_models
 
     train_models(load())
+
+
+@ledger.command("export")
+def export_ledger(
+    file: Annotated[Path, typer.Argument(help="A gzip file to write.", show_default=False)],
+) -> None:
+    """Write transfers, seals, accounts and audit entries into a file to be checked offline."""
+    from handsel.front.cli.database import open_database
+    from handsel.front.cli.ledger import export_ledger
+
+    export_ledger(open_database(load()), file)
+
+
+@ledger.command("journal")
+def export_journal(
+    file: Annotated[Path, typer.Argument(help="A text file to write.", show_default=False)],
+    form: Annotated[Literal["beancount"], typer.Option("--format", help="Whose.")] = "beancount",
+) -> None:
+    """Write the whole ledger as plain-text accounting, for programs that are not ours."""
+    from handsel.front.cli.database import open_database
+    from handsel.front.cli.ledger import export_journal
+
+    export_journal(open_database(load()), file)
+
+
+@ledger.command("close")
+def close_month(
+    month: Annotated[str, typer.Argument(help="Such as 2026-10.", show_default=False)],
+) -> None:
+    """Close a month for good: freeze its trial balance, take no more postings into it."""
+    from handsel.front.cli.database import open_database
+    from handsel.front.cli.ledger import close_month, parse_month
+
+    parse_month(month)
+    close_month(open_database(load()), month)
+
+
+_Claim = Annotated[str, typer.Argument(help="Its id: clm_…", show_default=False)]
+_Staff = Annotated[str, typer.Option("--as", help="Your handle.", show_default=False)]
+
+
+@claims.command("list")
+def list_claims(
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Open claims, the most urgent first."""
+    from handsel.front.cli.claims import list_claims
+    from handsel.front.cli.database import open_database
+
+    list_claims(open_database(load()), as_json=as_json)
+
+
+@claims.command("show")
+def show_claim(claim: _Claim) -> None:
+    """A claim with its timeline, as its member sees it."""
+    from handsel.front.cli.claims import show_claim
+    from handsel.front.cli.database import open_database
+
+    show_claim(open_database(load()), claim)
+
+
+@claims.command("decide")
+def decide_claim(
+    claim: _Claim,
+    outcome: Annotated[Literal["upheld", "denied"], typer.Argument(show_default=False)],
+    staff: _Staff,
+    reason: Annotated[list[str], typer.Option(help="A reason's code; several may be given.")],
+    award: Annotated[int, typer.Option(help="What the member keeps, in minor units.")] = 0,
+    note: Annotated[str, typer.Option(help="Words to the member.")] = "",
+) -> None:
+    """Decide on a claim; a large one needs two members of staff who say the same."""
+    from handsel.front.cli.claims import decide_claim
+    from handsel.front.cli.database import open_database
+
+    decide_claim(open_database(load()), claim, staff, outcome, award, reason, note)
+
+
+@claims.command("extend")
+def extend_claim(
+    claim: _Claim,
+    staff: _Staff,
+    note: Annotated[str, typer.Option(help="Why, in words to the member.")],
+) -> None:
+    """Take more time for a claim, once."""
+    from handsel.front.cli.claims import extend_claim
+    from handsel.front.cli.database import open_database
+
+    extend_claim(open_database(load()), claim, staff, note)
+
+
+@claims.command("recover")
+def recover_claim(
+    claim: _Claim,
+    staff: _Staff,
+    source: Annotated[str, typer.Option("--from", help="The handle of whoever has the money.")],
+    most: Annotated[int, typer.Option(help="At most so much, in minor units.")],
+) -> None:
+    """Get what was paid back into the fund from a wallet; needs two members of staff."""
+    from handsel.front.cli.claims import recover_claim
+    from handsel.front.cli.database import open_database
+
+    recover_claim(open_database(load()), claim, staff, source, most)
 
 
 @process.command("check")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import signal
 import socket
 from typing import Any
@@ -41,6 +42,7 @@ def serve_api(settings: Settings, *, server: str, parent: int = 0) -> None:
     from handsel.front.api.app import create_app
 
     app = create_app(settings, url=url)
+    gc.freeze()  # what has been loaded stays: the collector need not go through it ever again
     if server == "uvicorn":
         _serve_by_uvicorn(app, settings)
         return

@@ -21,7 +21,7 @@ from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database
 from handsel.foundation.http.principal import Principal
 from handsel.front.worker.inline import InlineWorker
-from handsel.money.payments import service as payments
+from handsel.money.payments import top_ups
 from handsel.money.payments.schemas import PositiveMoney, TopUpInput
 from handsel.people.members import service as members
 from handsel.people.members.schemas import SandboxMember
@@ -139,7 +139,7 @@ class Builder:
             amount=PositiveMoney(amount_minor=60_000, currency=self._town.currency),
             token="tok_ok",  # noqa: S106 - names an outcome
         )
-        await self._database.run(lambda tx: payments.start_top_up(tx, self._settings, who, money))
+        await self._database.run(lambda tx: top_ups.start(tx, self._settings, who, money))
         for offer in person.listing:
             await self._offer(who, person, offer)
         await self._worker.drain()

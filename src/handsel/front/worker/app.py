@@ -2,9 +2,11 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import asyncpg
+import msgspec
 import structlog
 
 from handsel.deals.orders import service as orders
@@ -15,8 +17,10 @@ from handsel.foundation.db.pool import open_pool
 from handsel.foundation.db.uow import Database
 from handsel.foundation.jobs import Periodic, PgQueuerQueue, Worker, prune_handled, prune_log
 from handsel.foundation.outbox import prune, relay_once
+from handsel.front.worker import chargebacks, claims, provider_events, wallet
 from handsel.front.worker.handlers import handlers
 from handsel.front.worker.subscriptions import SUBSCRIPTIONS
+from handsel.money.ledger import seals
 from handsel.money.payments.service import gateway_of
 from handsel.people.members import service as members
 from handsel.people.trust import service as trust
@@ -31,6 +35,12 @@ _MAY_FAIL = (Problem, asyncpg.PostgresError, LookupError, ValueError, TypeError,
 _TICK_S = 0.2
 _SWEEP_S = 1.0
 _PRUNE_S = 3600.0
+_FUND_S = 60.0
+#: Deadlines of days.
+_DISPUTES_S = 60.0
+#: Not shorter: each time at least one transfer makes a block.
+_SEAL_S = 10.0
+_ANCHOR_S = 3600.0
 
 
 def run(settings: Settings, url: str) -> None:
@@ -41,9 +51,10 @@ def run(settings: Settings, url: str) -> None:
 async def _run(settings: Settings, url: str) -> None:
     pool = await open_pool(url, size=_CONCURRENCY + 4)
     database = Database(pool)
+    gateway = gateway_of(settings, database)
     worker = Worker(
         url,
-        handlers(database, settings, gateway_of(settings, database)),
+        handlers(database, settings, gateway),
         periodics=periodics(database, settings),
         concurrency=_CONCURRENCY,
     )
@@ -52,6 +63,7 @@ async def _run(settings: Settings, url: str) -> None:
     try:
         await worker.run()
     finally:
+        await gateway.close()
         await pool.close()
 
 
@@ -66,6 +78,14 @@ def periodics(database: Database, settings: Settings) -> list[Periodic]:
         async with database.reading() as conn:
             return await audit.seal(conn)
 
+    async def seal_ledger() -> int:
+        async with database.reading() as conn:
+            return await seals.seal(conn)
+
+    async def anchor() -> None:
+        async with database.reading() as conn:
+            log.info("ledger_anchor", **msgspec.to_builtins(await seals.anchor(conn)))
+
     async def due() -> int:
         return await sweep_orders(database)
 
@@ -75,6 +95,9 @@ def periodics(database: Database, settings: Settings) -> list[Periodic]:
     async def recheck() -> int:
         # Outside of sandbox mode there is no verifier to ask yet: what is pending stays so.
         return await members.recheck_due(database, settings) if settings.sandbox else 0
+
+    async def wallets() -> int:
+        return await wallet.sweep(database)
 
     async def forget() -> int:
         async with database.reading() as conn:
@@ -89,7 +112,14 @@ def periodics(database: Database, settings: Settings) -> list[Periodic]:
         Periodic("orders_due", _SWEEP_S, due),
         Periodic("reminders", _SWEEP_S, remind),
         Periodic("seal_audit", _SWEEP_S, seal),
+        Periodic("seal_ledger", _SEAL_S, seal_ledger),
+        Periodic("anchor", _ANCHOR_S, anchor),
         Periodic("verifications_due", _SWEEP_S, recheck),
+        *provider_events.periodics(database, settings),
+        Periodic("wallets", _SWEEP_S, wallets),
+        Periodic("chargebacks", _DISPUTES_S, partial(chargebacks.sweep, database)),
+        Periodic("claims_due", _SWEEP_S, partial(claims.sweep, database)),
+        Periodic("protection_fund", _FUND_S, partial(claims.measure_fund, database)),
         Periodic("prune", _PRUNE_S, forget),
     ]
 

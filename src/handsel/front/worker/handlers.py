@@ -1,5 +1,6 @@
 """The jobs by name. Each effect happens once: it is noted with the event in its transaction."""
 
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
@@ -11,9 +12,9 @@ from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database, Tx
 from handsel.foundation.jobs import Handler, Job, handled
 from handsel.foundation.outbox import Event, event_of
-from handsel.front.worker import facts, notices
+from handsel.front.worker import chargebacks, claims, facts, notices, provider_events, wallet
 from handsel.money.payments import jobs as payments
-from handsel.money.payments.gateway import Gateway
+from handsel.money.payments.gateway import Gateway, ProviderUnavailable
 from handsel.people.credit import service as credit
 from handsel.people.credit.schemas import Fact
 from handsel.people.messaging import service as messaging
@@ -32,8 +33,9 @@ def handlers(database: Database, settings: Settings, gateway: Gateway) -> dict[s
     async def charge(job: Job) -> None:
         await payments.charge_top_up(database, gateway, _id(job, "top_up_id"))
 
-    async def pay_out(job: Job) -> None:
-        await payments.pay_out_withdrawal(database, gateway, _id(job, "withdrawal_id"))
+    async def charge_again(job: Job) -> None:
+        with contextlib.suppress(ProviderUnavailable):  # the sweep asks for ever
+            await charge(job)
 
     async def index_listing(job: Job) -> None:
         await indexing["index_listing"](database, event_of(job).payload)
@@ -58,11 +60,15 @@ def handlers(database: Database, settings: Settings, gateway: Gateway) -> dict[s
         "credit.top_up": once("credit.top_up", _credit_of_top_up),
         "trust.settled": once("trust.settled", _note_settled),
         "payments.charge": charge,
-        "payments.pay_out": pay_out,
+        "payments.charge_again": charge_again,
         "search.listing": index_listing,
         "search.seller": index_seller,
         "search.reviewed": index_seller,
         "search.imported": reindex,
+        **provider_events.handlers(database, gateway, once),
+        **chargebacks.handlers(database, gateway, once),
+        **claims.handlers(once, settings),
+        **wallet.handlers(database, gateway, once, settings),
     }
 
 

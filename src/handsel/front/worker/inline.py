@@ -10,11 +10,16 @@ from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database
 from handsel.foundation.jobs import Handler, Job
 from handsel.foundation.outbox import Event
+from handsel.front.worker import chargebacks, claims, wallet
 from handsel.front.worker.app import sweep_orders
 from handsel.front.worker.handlers import handlers
+from handsel.front.worker.provider_events import NotKnownYet
 from handsel.front.worker.subscriptions import SUBSCRIPTIONS
+from handsel.money.payments import sandbox_desk
+from handsel.money.payments.disputes import UnknownCharge
 from handsel.money.payments.gateway import ProviderUnavailable
-from handsel.money.payments.service import gateway_of
+from handsel.money.payments.sandbox import SandboxGateway
+from handsel.money.payments.service import gateway_of, sandbox_secret
 from handsel.people.members import service as members
 
 _ROUNDS = 50
@@ -27,13 +32,14 @@ class InlineWorker:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._settings = settings
-        self._handlers = handlers(database, settings, gateway_of(settings, database))
+        self._gateway = gateway_of(settings, database)
+        self._handlers = handlers(database, settings, self._gateway)
 
     async def drain(self) -> None:
         """Run the jobs of every waiting event, and of the events that these cause."""
         for _ in range(_ROUNDS):
             events = await self._take()
-            if not events:
+            if not events and not await self._hear_provider():
                 return
             for event in events:
                 for name in SUBSCRIPTIONS.get(event.topic, ()):
@@ -45,9 +51,19 @@ class InlineWorker:
         for _ in range(_ROUNDS):
             rechecked = await members.recheck_due(self._database, self._settings)
             moved = await sweep_orders(self._database)
+            moved += await wallet.sweep(self._database)
+            moved += await chargebacks.sweep(self._database)
+            moved += await claims.sweep(self._database)
             await self.drain()
             if not moved and not rechecked:
                 return
+
+    async def _hear_provider(self) -> int:
+        """What the sandbox provider tells by now."""
+        if not isinstance(self._gateway, SandboxGateway):
+            return 0
+        secret = sandbox_secret(self._settings)
+        return await sandbox_desk.deliver(self._database, self._gateway, secret)
 
     async def _take(self) -> list[Event]:
         async with self._database.transaction() as tx:
@@ -65,4 +81,6 @@ class InlineWorker:
             except ProviderUnavailable:
                 if attempt == _ATTEMPTS:
                     raise
+            except (NotKnownYet, UnknownCharge):
+                return None  # the worker's sweep comes back to it
         return None

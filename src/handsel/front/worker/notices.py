@@ -29,6 +29,8 @@ _TOLD: dict[str, tuple[Kind, tuple[str, ...]]] = {
     "shared": ("order_shared", ("customer", "provider")),
     "settled": ("order_settled", ("provider",)),
     "closed": ("order_settled", ("provider",)),
+    "charged_back": ("order_charged_back", ("customer", "provider")),
+    "charge_part": ("order_charged_part", ("provider",)),
 }
 _ACTIONS = {
     "funded": "Accept or decline",
@@ -101,6 +103,7 @@ async def _params(tx: Tx, body: dict[str, Any]) -> dict[str, str]:
     # What a text calls the amount: what came to the seller, what went back, else the price.
     moved = {
         "settle": "net_minor",
+        "charge_part": "net_minor",
         "settle_share": "net_minor",
         "cancel": "refunded_minor",
         "cancel_late": "refunded_minor",

@@ -85,6 +85,9 @@ SELECT setval(pg_get_serial_sequence('money.transfers', 'seq'),
 DROP INDEX money.transfers_by_debit, money.transfers_by_credit;
 CREATE INDEX transfers_by_debit ON money.transfers (debit_account, seq);
 CREATE INDEX transfers_by_credit ON money.transfers (credit_account, seq);
+-- From here on the rules about restricted money hold; what was written before knew nothing of them.
+ALTER TABLE money.books ADD COLUMN restricted_since bigint NOT NULL DEFAULT 0;
+UPDATE money.books SET restricted_since = coalesce((SELECT max(seq) FROM money.transfers), 0);
 -- For the sealer, which reads what is newest; nearly free, since rows lie in the order of seq.
 CREATE INDEX transfers_by_seq ON money.transfers USING brin (seq)
     WITH (pages_per_range = 16, autosummarize = on);
@@ -109,7 +112,8 @@ BEGIN
     SELECT k.kind, a.owner, a.unit, k.min_balance, k.max_balance, k.folded
       FROM unnest(p_kinds, p_owners, p_units) AS a (kind, owner, unit)
       JOIN money.account_kinds k ON k.kind = a.kind
-    ON CONFLICT (id) DO NOTHING;
+    -- Without a target, for (id, unit) is unique too: of two that race the second would trip over it.
+    ON CONFLICT DO NOTHING;
 END $$;
 
 -- Why an account's balance was not changed. NULL balances are right for folded accounts only.
@@ -321,6 +325,15 @@ BEGIN
     RETURN held;
 END $$;
 
+-- Where a part of a hold may go: back to its payer, to the order's pending account, to the house.
+CREATE FUNCTION money.leg_fits(p_held money.holds, p_credit uuid, p_leg text) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE p_leg WHEN 'refund' THEN p_credit = p_held.payer_account
+        WHEN 'release' THEN p_credit = money.account_id('pending', p_held.reference_id, p_held.unit)
+        WHEN 'fund_share' THEN p_credit = money.account_id('protection_fund', '00000000-0000-0000-0000-000000000000', p_held.unit)
+        ELSE p_credit = money.account_id(p_leg, '00000000-0000-0000-0000-000000000000', p_held.unit) END
+$$;
+
 -- Pay a part of a hold back to its payer; the hold stays open with the rest.
 CREATE FUNCTION money.refund_part(p_hold uuid, p_amount bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
@@ -352,10 +365,12 @@ DECLARE
 BEGIN
     SELECT coalesce(sum(l.amount) FILTER (WHERE l.leg = 'release'), 0),
            coalesce(sum(l.amount) FILTER (WHERE l.leg = 'refund'), 0),
-           coalesce(sum(l.amount) FILTER (WHERE l.leg IN ('fee', 'fund_share')), 0)
+           coalesce(sum(l.amount) FILTER (WHERE l.leg IN ('fee', 'fee_tax', 'fund_share')), 0)
       INTO gone, back, kept FROM unnest(p_amounts, p_legs) AS l (amount, leg);
     IF held.disputed_at IS NOT NULL AND gone + kept > 0 THEN
         RAISE EXCEPTION 'payment_disputed' USING ERRCODE = 'HS001';
+    ELSIF EXISTS (SELECT FROM unnest(p_credits, p_legs) AS l (credit, leg) WHERE NOT money.leg_fits(held, l.credit, l.leg)) THEN
+        RAISE EXCEPTION 'wrong_leg' USING ERRCODE = 'HS001';
     END IF;
     UPDATE money.holds SET state = p_state, resolved_at = foundation.handsel_now(),
         released = gone, refunded = refunded + back, fee = kept, pending = gone, payee_id = p_payee
@@ -376,9 +391,12 @@ DECLARE
     units text[];
     refs uuid[];
 BEGIN
-    SELECT h.state, h.disputed_at INTO stuck FROM (
+    -- In a CTE of its own: the planner would push the condition of a plain subquery below the lock,
+    -- where it sees the rows as they were before, and locks those alone that fulfil it.
+    WITH locked AS MATERIALIZED (
         SELECT l.state, l.disputed_at FROM money.holds l WHERE l.id = ANY (p_holds)
-         ORDER BY l.id FOR UPDATE) AS h
+         ORDER BY l.id FOR UPDATE)
+    SELECT h.state, h.disputed_at INTO stuck FROM locked h
      WHERE h.state <> 'open' OR h.disputed_at IS NOT NULL LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION '%', CASE WHEN stuck.state = 'open' THEN 'payment_disputed' ELSE 'hold_resolved' END
@@ -400,6 +418,11 @@ BEGIN
     SELECT array_agg(h.escrow_account ORDER BY l.i), array_agg(h.unit ORDER BY l.i),
            array_agg(h.reference_id ORDER BY l.i) INTO debits, units, refs
       FROM unnest(p_hold_of) WITH ORDINALITY AS l (hold, i) JOIN money.holds h ON h.id = l.hold;
+    IF EXISTS (SELECT FROM unnest(p_hold_of, p_credits, p_legs) AS l (hold, credit, leg)
+                 JOIN money.holds h ON h.id = l.hold
+                WHERE l.leg = 'refund' OR NOT money.leg_fits(h, l.credit, l.leg)) THEN
+        RAISE EXCEPTION 'wrong_leg' USING ERRCODE = 'HS001';
+    END IF;
     PERFORM money.post_batch(debits, p_credits, p_amounts, units, p_legs, refs, p_hold_of);
 END $$;
 

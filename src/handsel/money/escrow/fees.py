@@ -7,8 +7,9 @@ from typing import Annotated
 
 import msgspec
 
-from handsel.foundation.core.money import share_bps
+from handsel.foundation.core.money import BPS, share_bps
 from handsel.foundation.core.schema import View
+from handsel.money.escrow.lines import Line, share
 
 #: A share above the whole would make a seller owe money for a sale.
 Bps = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
@@ -22,7 +23,10 @@ class FundShare(View):
 
 
 class FeeTable(View):
-    """The published fee table: rates in ten-thousandths of the price, caps in minor units."""
+    """The published fee table: rates in ten-thousandths of the price, caps in minor units.
+
+    ``fee_tax_bps`` is the tax on a fee, in ten-thousandths of the fee, on top of it and of the cap.
+    """
 
     version: str
     free_first_orders: Count
@@ -31,16 +35,39 @@ class FeeTable(View):
     repeat_rate_bps: Bps
     cap_minor: dict[str, Count]
     share: FundShare
+    fee_tax_bps: Bps = 0
+
+    def __post_init__(self) -> None:
+        if max(self.rate_bps, self.repeat_rate_bps) * (BPS + self.fee_tax_bps) > BPS * BPS:
+            raise ValueError("fee and tax together are more than the price")
 
 
-class Fee(View):
-    """A fee as it was frozen at sale. ``reason`` is free_first_orders, repeat_pair or standard."""
+class Fee(View, omit_defaults=True):
+    """A fee as it was frozen at sale. ``reason`` is free_first_orders, repeat_pair or standard.
+
+    ``amount_minor`` is all that the seller pays; of it ``fund_share_minor`` goes to the protection
+    fund and ``tax_minor`` (absent when zero, so that older terms keep their hash) is owed as tax.
+    """
 
     amount_minor: int
     fund_share_minor: int
     rate_bps: int
     reason: str
     table_version: str
+    tax_minor: int = 0
+
+    @property
+    def house_minor(self) -> int:
+        """What the house earns."""
+        return self.amount_minor - self.fund_share_minor - self.tax_minor
+
+    def lines(self) -> tuple[Line, Line, Line]:
+        """The whole fee, and of it the fund's share and the tax."""
+        return (
+            Line(name="fee", paid_by="seller", amount_minor=self.amount_minor),
+            Line(name="fund_share", paid_by="seller", amount_minor=self.fund_share_minor),
+            Line(name="fee_tax", paid_by="seller", amount_minor=self.tax_minor),
+        )
 
 
 @cache
@@ -64,15 +91,16 @@ def at_sale(
 
 
 def on_part(fee: Fee, part_minor: int, price_minor: int) -> Fee:
-    """The fee that stays when the seller gets only a part of the price: its share, rounded down.
+    """The fee that stays when the seller gets only a part of the price: its share by ``lines``.
 
-    Down, because the unit that cannot be divided goes back with the money, not to the house. Only
-    what was frozen at sale counts, for the fund's share too: a later table changes no sold order.
+    Only what was frozen at sale counts, for fund and tax too: a later table changes no sold order.
     """
+    whole, fund, tax = share(fee.lines(), part_minor, price_minor).kept
     return msgspec.structs.replace(
         fee,
-        amount_minor=fee.amount_minor * part_minor // price_minor,
-        fund_share_minor=fee.fund_share_minor * part_minor // price_minor,
+        amount_minor=whole.amount_minor,
+        fund_share_minor=fund.amount_minor,
+        tax_minor=tax.amount_minor,
     )
 
 
@@ -81,8 +109,11 @@ def _fee(price_minor: int, currency: str, rate_bps: int, reason: str, table: Fee
     cap = table.cap_minor.get(currency)
     if cap is not None:
         amount = min(amount, cap)
+    # Both are rounded half up: of a price of one unit they must not take two.
+    tax = min(share_bps(amount, table.fee_tax_bps), price_minor - amount)
     return Fee(
-        amount_minor=amount,
+        amount_minor=amount + tax,
+        tax_minor=tax,
         fund_share_minor=share_bps(amount, table.share.protection_fund_bps),
         rate_bps=rate_bps,
         reason=reason,

@@ -6,9 +6,10 @@ from datetime import datetime
 from uuid import UUID
 
 from handsel.foundation.db.uow import Tx
+from handsel.money.escrow import reserve
 from handsel.money.escrow.fees import Fee
 from handsel.money.ledger import service as ledger
-from handsel.money.ledger.service import HOUSE, Account, Leg, Resolution, Settlement
+from handsel.money.ledger.service import HOUSE, Account, Leg, Resolution
 
 
 def hold(
@@ -81,26 +82,48 @@ def split(tx: Tx, sale: Sale, payer_id: UUID, payer_minor: int) -> None:
 
 
 def settle(tx: Tx, order_id: UUID, seller_id: UUID, net_minor: int, unit: str) -> None:
-    """After the hold period: from the order's pending money to the seller's wallet."""
+    """After the hold period: the order's pending money becomes the seller's."""
     if net_minor:
         settle_many(tx, [(order_id, seller_id, net_minor, unit)])
 
 
 def settle_many(tx: Tx, sales: Sequence[tuple[UUID, UUID, int, str]]) -> None:
-    """``settle`` for many orders (order, seller, net in minor units > 0, unit): all or none."""
-    wallets = [Account("wallet", seller_id, unit) for _, seller_id, _, unit in sales]
-    ledger.open_accounts(tx, wallets)
-    ledger.settle_holds(
-        tx,
-        [
-            Settlement(order_id, wallet, net_minor)
-            for (order_id, _, net_minor, _), wallet in zip(sales, wallets, strict=True)
-        ],
+    """``settle`` for many orders (order, seller, net in minor units > 0, unit): all or none.
+
+    First what the seller owes is paid, then the rolling reserve is kept, the rest goes to the
+    wallet. The database does it, since only there a debt can be read and paid under one lock; it
+    tells of what it kept back with ``sale.kept_back``. Only earned money pays debts: a top-up was
+    put in to be spent and may be charged back itself, a refund is an order undone.
+    """
+    policy = reserve.policy()
+    tx.call(
+        "money.settle_sales",
+        ("uuid[]", "uuid[]", "bigint[]", "text[]", "int", "interval"),
+        [order_id for order_id, _, _, _ in sales],
+        [seller_id for _, seller_id, _, _ in sales],
+        [net_minor for _, _, net_minor, _ in sales],
+        [unit for _, _, _, unit in sales],
+        policy.general_bps,
+        policy.keep,
     )
+
+
+async def pending(tx: Tx, order_id: UUID) -> int:
+    """What of an order waits to be settled; the hold is locked."""
+    await tx.execute("SELECT money.lock_holds($1)", [order_id])
+    found: int = await tx.fetchval("SELECT pending FROM money.holds WHERE id = $1", order_id)
+    return found
+
+
+async def disputed(tx: Tx, order_ids: Sequence[UUID]) -> list[UUID]:
+    """Those whose money a chargeback stops; all the holds are locked."""
+    rows = await tx.fetch("SELECT money.lock_disputed($1) AS id", list(order_ids))
+    return [row["id"] for row in rows]
 
 
 def _fee_legs(fee: Fee, unit: str) -> list[tuple[Leg, Account, int]]:
     return [
-        ("fee", Account("fee", HOUSE, unit), fee.amount_minor - fee.fund_share_minor),
+        ("fee", Account("fee", HOUSE, unit), fee.house_minor),
         ("fund_share", Account("protection_fund", HOUSE, unit), fee.fund_share_minor),
+        ("fee_tax", Account("fee_tax", HOUSE, unit), fee.tax_minor),
     ]

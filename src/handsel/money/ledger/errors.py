@@ -1,6 +1,6 @@
 """Why money was not moved. Whenever one of these is raised, nothing has moved."""
 
-from handsel.foundation.core.errors import Conflict, Invalid
+from handsel.foundation.core.errors import Conflict, Invalid, InvalidAmount
 from handsel.foundation.db.errors import on_constraint
 
 
@@ -33,13 +33,6 @@ class UnknownUnit(Invalid):
     """This currency is not kept here"""
 
     code = "unit_not_kept"
-    stored = True
-
-
-class InvalidAmount(Invalid):
-    """An amount must be above zero and at most 10^15 minor units"""
-
-    code = "invalid_amount"
     stored = True
 
 
@@ -97,6 +90,12 @@ class HoldNeeded(Conflict):
     """Money of an order moves by its hold"""
 
     code = "hold_needed"
+
+
+class WrongLeg(Conflict):
+    """A part of a hold goes to its payer, to the order's pending account, or to the house"""
+
+    code = "wrong_leg"
 
 
 class RefundExceedsRemainder(Conflict):

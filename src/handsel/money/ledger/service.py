@@ -14,7 +14,7 @@ HOUSE = UUID(int=0)
 LONGEST_HOLD = timedelta(days=75)
 
 Resolution = Literal["released", "refunded", "split", "expired"]
-Leg = Literal["release", "refund", "fee", "fund_share"]
+Leg = Literal["release", "refund", "fee", "fee_tax", "fund_share"]
 AccountState = Literal["open", "frozen", "closed"]
 
 _POST = ("uuid[]", "uuid[]", "bigint[]", "text[]", "text[]", "uuid")

@@ -19,15 +19,21 @@ from handsel.people.members.schemas import (
     CodeSent,
     Device,
     EmailCodeRequest,
+    LockView,
     LogIn,
     MemberCreate,
     MemberPatch,
     MeView,
     PhoneCodeRequest,
     ProfileView,
+    RecoveryCodes,
+    RecoveryCodesCreate,
+    RecoveryCodesView,
     SandboxMessageList,
     SessionList,
     SessionOpened,
+    Unlock,
+    UnlockCodeRequest,
     VerificationCreate,
     VerificationList,
     VerificationView,
@@ -159,7 +165,7 @@ class MeController(Controller):
             status=202,
         )
 
-    @post("/verifications", responses=documented(400, 401, 409, 413, 422, 429, 503))
+    @post("/verifications", responses=documented(400, 401, 403, 409, 413, 422, 429, 503))
     async def verify(
         self, data: VerificationCreate, principal: Principal, database: Database, settings: Settings
     ) -> Response[VerificationView]:
@@ -172,6 +178,62 @@ class MeController(Controller):
         """The caller's confirmed and pending facts."""
         async with database.reading() as conn:
             return VerificationList(items=await queries.verifications(conn, principal.member_id))
+
+
+class RecoveryController(Controller):
+    """For the day on which somebody else has the caller's session or password."""
+
+    path = "/v1/me"
+    tags = ("me",)
+    dependencies = _DEVICE
+
+    @post("/recovery-codes", responses=documented(400, 401, 403, 413, 422, 429, 503))
+    async def make_codes(
+        self,
+        data: RecoveryCodesCreate,
+        principal: Principal,
+        database: Database,
+        settings: Settings,
+    ) -> Response[RecoveryCodes]:
+        """Ten new codes to lock the account with at POST /v1/claims/lock. Older ones are void."""
+        made = await database.run(
+            lambda tx: service.make_recovery_codes(tx, settings, principal, data.password)
+        )
+        return Response(made, headers=_NO_STORE)
+
+    @get("/recovery-codes", responses=documented(401), cache_control=_PRIVATE)
+    async def codes_left(self, principal: Principal, database: Database) -> RecoveryCodesView:
+        """How many recovery codes are left."""
+        async with database.reading() as conn:
+            return await service.recovery_codes_left(conn, principal.member_id)
+
+    @get("/lock", responses=documented(401), cache_control=_PRIVATE)
+    async def lock(self, principal: Principal, database: Database) -> LockView:
+        """Whether the caller's account is locked, why, and what to do."""
+        async with database.reading() as conn:
+            return await service.lock_state(conn, principal.member_id)
+
+    @post("/unlock-code", status_code=202, responses=documented(400, 401, 409, 413, 422, 429, 503))
+    async def send_unlock_code(
+        self,
+        data: UnlockCodeRequest,
+        principal: Principal,
+        device: Device,
+        free_work: Work,
+        settings: Settings,
+    ) -> Response[CodeSent]:
+        """Send a code to a verified contact, to lift a lock with."""
+        return await free_work.run(
+            lambda tx: service.send_unlock_code(tx, settings, principal, data, device), status=202
+        )
+
+    @post("/unlock", status_code=200, responses=documented(400, 401, 403, 409, 413, 422, 429, 503))
+    async def unlock(
+        self, data: Unlock, principal: Principal, database: Database, settings: Settings
+    ) -> Response[LockView]:
+        """Lift a lock, as the account's owner."""
+        view = await service.unlock(database, settings, principal, data)
+        return Response(view, headers=_NO_STORE)
 
 
 class SandboxMessageController(Controller):

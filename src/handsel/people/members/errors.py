@@ -65,6 +65,38 @@ class WrongPassword(Forbidden):
     stored = False  # says nothing of the request's merits
 
 
+class AccountLocked(Forbidden):
+    """Your account is locked"""
+
+    code = "account_locked"
+    stored = False  # the lock can be lifted
+
+
+class PayoutsFrozen(Forbidden):
+    """Nothing is paid out of your account at the moment"""
+
+    code = "payouts_frozen"
+    stored = False
+
+
+class NotLocked(Conflict):
+    """Your account is not locked"""
+
+    code = "not_locked"
+
+
+class ContactMissing(Conflict):
+    """Your account has no verified contact for this"""
+
+    code = "contact_missing"
+
+
+class NewPasswordRequired(Invalid):
+    """The old password may be stolen: choose a new one"""
+
+    code = "new_password_required"
+
+
 class ProviderAbsent(Problem):
     """This installation has no provider for this"""
 

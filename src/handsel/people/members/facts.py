@@ -10,7 +10,7 @@ from handsel.foundation.core.ids import encode
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database, Tx
 from handsel.foundation.http.principal import Principal
-from handsel.people.members import codes, contacts, limits, policy, queries
+from handsel.people.members import codes, contacts, limits, locks, policy, queries
 from handsel.people.members.errors import ContactFixed, VerificationFailed, slow_down
 from handsel.people.members.ports import Channel, Outcome, verifier_of
 from handsel.people.members.schemas import CodeSent, Device, VerificationCreate, VerificationView
@@ -39,7 +39,7 @@ async def verify(
     """Confirm one fact about the caller; asked again for a confirmed one, answers the same.
 
     Raises ``CodeRefused`` (422), ``VerificationFailed``, ``ContactFixed``, ``ContactUnavailable``
-    (409). A verifier is asked while no transaction is open.
+    (409), ``AccountLocked`` (403). A verifier is asked while no transaction is open.
     """
     if data.kind == "email" or data.kind == "phone":
         return await _verify_contact(database, settings, principal.member_id, data)
@@ -82,6 +82,7 @@ async def _verify_contact(
     assert data.code is not UNSET  # the struct asks for it
     code_id = await codes.attempt(database, settings, "verify", value, member_id, data.code)
     async with database.transaction() as tx:
+        await locks.require_unlocked(tx, member_id)
         await codes.use(tx, code_id)
         if await tx.execute(_SET_CONTACT[kind], member_id, value) != "UPDATE 1":
             raise ContactFixed
@@ -92,6 +93,7 @@ async def _verify_fact(
     database: Database, settings: Settings, member_id: UUID, data: VerificationCreate
 ) -> VerificationView:
     async with database.transaction() as tx:
+        await locks.require_unlocked(tx, member_id)
         known = await queries.verification(tx.conn, member_id, data.kind)
         exceeded = await limits.hit(tx, (policy.VERIFICATIONS, member_id.hex))
     if known is not None:

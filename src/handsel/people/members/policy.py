@@ -34,6 +34,13 @@ SIGN_UP_ADDRESS = Limit("sign_up_address", 500, timedelta(hours=1))
 CODES_RECIPIENT = Limit("codes_recipient", 5, timedelta(hours=1))
 CODES_ADDRESS = Limit("codes_address", 100, timedelta(hours=1))
 VERIFICATIONS = Limit("verifications", 20, timedelta(hours=1))
+# Locking without a session: by what was typed, by where from, and in the whole house.
+LOCK_PHONE = Limit("lock_phone", 5, timedelta(hours=1))
+LOCK_ADDRESS = Limit("lock_address", 20, timedelta(hours=1))
+LOCK_HOUSE = Limit("lock_house", 1000, timedelta(hours=1))
+#: After a lock by code was lifted, no code locks again for so long.
+LOCK_REST = timedelta(days=1)
+RECOVERY_CODES = 10
 
 PASSWORD_MIN, PASSWORD_MAX = 10, 128
 HANDLE_PATTERN = "^[a-z][a-z0-9_-]{1,28}[a-z0-9]$"

@@ -27,6 +27,9 @@ Code = Annotated[str, Meta(pattern="^[0-9]{6}$", examples=["123456"])]
 Bio = Annotated[str, Meta(max_length=500)]
 State = Literal["open", "friends_only", "quiet", "travel", "locked"]
 Kind = Literal["email", "phone", "id_document", "bank_account", "address"]
+ContactKind = Literal["email", "phone"]
+#: What a lock stops: nothing; payouts and changes of contacts; these and payments.
+Freeze = Literal["none", "payouts", "account"]
 
 
 class MemberCreate(Input):
@@ -70,6 +73,34 @@ class LogIn(Input):
 
     identifier: Annotated[str, Meta(min_length=1, max_length=254, examples=["ada@example.org"])]
     password: Annotated[str, Meta(min_length=1, max_length=policy.PASSWORD_MAX)]
+
+
+class RecoveryCodesCreate(Input):
+    """The password, because a session alone may be stolen."""
+
+    password: Annotated[str, Meta(min_length=1, max_length=policy.PASSWORD_MAX)]
+
+
+class LockRequest(Input):
+    """The verified phone number of an account and one of its recovery codes."""
+
+    phone: Phone
+    recovery_code: Annotated[str, Meta(min_length=1, max_length=40, examples=["K7QXM-2FPDA"])]
+
+
+class UnlockCodeRequest(Input):
+    """To which of one's verified contacts."""
+
+    channel: ContactKind
+
+
+class Unlock(Input):
+    """The password and the code that was sent; a new password where the old one may be stolen."""
+
+    password: Annotated[str, Meta(min_length=1, max_length=policy.PASSWORD_MAX)]
+    channel: ContactKind
+    code: Code
+    new_password: Password | UnsetType = UNSET
 
 
 class MemberPatch(Input):
@@ -155,6 +186,35 @@ class VerificationList(View):
     """Facts about the caller, oldest first."""
 
     items: list[VerificationView]
+
+
+class RecoveryCodes(View):
+    """Ten codes, shown this once: keep them where a thief of your devices does not look."""
+
+    codes: list[str]
+    created_at: datetime
+
+
+class RecoveryCodesView(View):
+    """How many codes are left."""
+
+    remaining: int
+    created_at: datetime | None
+
+
+class LockRequested(View):
+    """The same whatever was asked."""
+
+    detail: str
+
+
+class LockView(View):
+    """Whether the caller's account is frozen, why, and what to do."""
+
+    freeze: Freeze
+    causes: list[Literal["code", "claim"]]
+    since: datetime | None
+    next_step: str
 
 
 class SandboxMessage(View):

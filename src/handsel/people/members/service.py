@@ -15,9 +15,24 @@ from handsel.foundation.http.work import Answer
 from handsel.people.members import contacts, facts, queries
 from handsel.people.members.facts import recheck_due, verify
 from handsel.people.members.limits import enforce
+from handsel.people.members.locks import end as end_lock
+from handsel.people.members.locks import (
+    has_contact,
+    require_secured,
+    require_unfrozen,
+    require_unlocked,
+    unlock,
+)
+from handsel.people.members.locks import lock as lock_account
+from handsel.people.members.locks import send_code as send_unlock_code
+from handsel.people.members.locks import state as lock_state
 from handsel.people.members.log_in import log_in, prove_password
 from handsel.people.members.passwords import hash_password
 from handsel.people.members.policy import Limit
+from handsel.people.members.recovery import judge as judge_lock_request
+from handsel.people.members.recovery import make_codes as make_recovery_codes
+from handsel.people.members.recovery import remaining as recovery_codes_left
+from handsel.people.members.recovery import request_lock
 from handsel.people.members.schemas import (
     CodeSent,
     Device,
@@ -28,6 +43,7 @@ from handsel.people.members.schemas import (
 )
 from handsel.people.members.sessions import authenticate, end_session, open_session
 from handsel.people.members.sign_up import create_sandbox_members, send_phone_code, sign_up
+from handsel.people.members.telling import tell_contacts
 
 __all__ = [
     "Limit",
@@ -37,19 +53,34 @@ __all__ = [
     "by_ids",
     "create_sandbox_members",
     "edit_me",
+    "end_lock",
     "end_session",
     "enforce",
     "find",
+    "find_staff",
+    "has_contact",
     "hash_password",
+    "judge_lock_request",
+    "lock_account",
+    "lock_state",
     "log_in",
+    "make_recovery_codes",
     "open_session",
     "prove_password",
     "prune",
     "recheck_due",
+    "recovery_codes_left",
+    "request_lock",
+    "require_secured",
+    "require_unfrozen",
+    "require_unlocked",
     "send_email_code",
     "send_own_phone_code",
     "send_phone_code",
+    "send_unlock_code",
     "sign_up",
+    "tell_contacts",
+    "unlock",
     "verify",
 ]
 
@@ -57,6 +88,14 @@ __all__ = [
 async def find(tx: Tx, handle: str) -> MemberRef:
     """The member with this handle. Raises ``NotFound``."""
     return await queries.ref(tx.conn, handle)
+
+
+async def find_staff(tx: Tx, handle: str) -> UUID | None:
+    """The member of staff with this handle."""
+    found: UUID | None = await tx.fetchval(
+        "SELECT id FROM people.members WHERE handle = $1 AND is_staff", handle
+    )
+    return found
 
 
 async def by_ids(conn: asyncpg.Connection, ids: Iterable[UUID]) -> dict[UUID, MemberRef]:

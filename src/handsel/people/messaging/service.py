@@ -72,6 +72,11 @@ async def attach_card(tx: Tx, a: UUID, b: UUID, kind: str, ref: str, text: str) 
     return conversation_id
 
 
+async def conversation_of(conn: asyncpg.Connection, one: UUID, other: UUID) -> UUID | None:
+    """The conversation of two members, if they have one."""
+    return await queries.of_pair(conn, one, other)
+
+
 async def have_read(tx: Tx, principal: Principal, conversation_id: UUID, seq: int) -> ReadView:
     """Everything up to a number was seen. Never goes back. Raises ``NotFound``."""
     unread = await tx.fetchval(

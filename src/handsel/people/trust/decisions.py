@@ -1,6 +1,5 @@
 """The log of decisions: every yes with its payment, every no although its request is undone."""
 
-from collections.abc import Callable
 from typing import Any
 
 from handsel.foundation import audit
@@ -8,35 +7,37 @@ from handsel.foundation.db.uow import Tx
 from handsel.people.trust.schemas import Decision
 
 _STREAM = "trust"
-_TYPES = (
-    "uuid", "uuid", "uuid", "uuid", "bigint", "text", "bytea", "bool", "text", "text", "text",
-    "text[]", "jsonb", "jsonb",
-)  # fmt: skip
+_WHAT = "uuid", "uuid", "uuid", "uuid", "bigint", "text", "bytea"
+_WHY = "text", "text", "text", "text[]", "jsonb", "jsonb"
+_ALLOWED = (*_WHAT, *_WHY, "bigint", "bigint", "bigint", "jsonb")
+_REFUSED = (*_WHAT, "bool", *_WHY)
 
 
-def record(tx: Tx, decision: Decision) -> None:
-    """Store a decision with its transaction, and tell the audit chain."""
-    _store(tx.call, decision)
-    audit.record(tx, _STREAM, "payment_allowed", _told(decision),
-                 subject_id=decision.payment.reference_id,
-                 actor_id=decision.payment.payer_id)  # fmt: skip
+def record(tx: Tx, decision: Decision, limit_24h_minor: int, limit_30d_minor: int) -> None:
+    """Store a yes with its transaction, count it against the limits, and tell the audit chain."""
+    tx.call(
+        "people.reserve_payment",
+        _ALLOWED,
+        *_what(decision),
+        *_why(decision),
+        decision.reference_minor,
+        limit_24h_minor,
+        limit_30d_minor,
+        _told(decision),
+    )
 
 
 def record_if_refused(tx: Tx, decision: Decision) -> None:
-    """The same for a no, kept should the transaction be undone by the problem it becomes."""
-    _store(tx.if_refused, decision)
+    """Store a no and tell the audit chain, should the problem that it becomes undo all else."""
+    tx.if_refused("people.record_decision", _REFUSED, *_what(decision), False, *_why(decision))
     audit.record_refusal(tx, _STREAM, "payment_refused", _told(decision),
                          subject_id=decision.payment.reference_id,
                          actor_id=decision.payment.payer_id)  # fmt: skip
 
 
-def _store(call: Callable[..., None], decision: Decision) -> None:
-    payment, standing = decision.payment, decision.standing
-    parties = (standing.payer, standing.payee)
-    scores = [score for party in parties for score in (party.financial, party.social) if score]
-    call(
-        "people.record_decision",
-        _TYPES,
+def _what(decision: Decision) -> tuple[Any, ...]:
+    payment = decision.payment
+    return (
         decision.decision_id,
         payment.reference_id,
         payment.payer_id,
@@ -44,7 +45,14 @@ def _store(call: Callable[..., None], decision: Decision) -> None:
         payment.amount_minor,
         payment.currency,
         payment.terms_hash,
-        decision.allowed,
+    )
+
+
+def _why(decision: Decision) -> tuple[Any, ...]:
+    standing = decision.standing
+    parties = (standing.payer, standing.payee)
+    scores = [score for party in parties for score in (party.financial, party.social) if score]
+    return (
         decision.payer_tier.name,
         decision.payee_tier.name,
         decision.policy_version,

@@ -28,6 +28,12 @@ class PayerRestricted(Refused):
     code = "payer_restricted"
 
 
+class PayerLocked(Refused):
+    """Your account is locked and cannot pay"""
+
+    code = "payer_locked"
+
+
 class PayeeNotVerified(Refused):
     """The other side is not verified and cannot be paid yet"""
 

@@ -10,6 +10,7 @@ from handsel.people.trust.schemas import Party, ScoreSeen, Step
 from handsel.people.trust.table import PolicyTable, Record, Rule, Tier
 
 FloorName = Literal["financial_floor", "social_floor"]
+_ABOVE_T0 = tuple(tier for tier in Tier if tier > Tier.T0)
 #: A day is a day; an order and a new counterparty are taken for three, a better score for a month.
 _DAYS_OF = {"wait_days": 1, "settle_orders": 3, "deal_with_others": 3, "raise_financial_score": 30,
             "raise_social_score": 30, "wait_for_score": 1, "wait_for_limit": 1}  # fmt: skip
@@ -38,9 +39,10 @@ class Grades(NamedTuple):
 
 def grade(table: PolicyTable, party: Party, now: datetime) -> Grades:
     """The tiers that a member reaches at a business time."""
+    have = _measures(party, now)
     return Grades(
         verification=_highest(table, lambda rule: not _unverified(rule, party)),
-        track_record=_highest(table, lambda rule: not _record_gap(rule, party, now)),
+        track_record=_highest(table, lambda rule: not _record_gap(rule, have)),
         financial_score=_by_score(table, party.financial, "financial_floor"),
         social_score=_by_score(table, party.social, "social_floor"),
     )
@@ -49,7 +51,8 @@ def grade(table: PolicyTable, party: Party, now: datetime) -> Grades:
 def steps_to(table: PolicyTable, party: Party, now: datetime, tier: Tier) -> tuple[Step, ...]:
     """Everything that is missing for a tier; done, all of it, the member has that tier."""
     rules = [table.rule(below) for below in Tier if below <= tier]
-    gaps = [_record_gap(rule, party, now) for rule in rules]
+    have = _measures(party, now)
+    gaps = [_record_gap(rule, have) for rule in rules]
     return (
         *_verify_steps([group for rule in rules for group in _unverified(rule, party)]),
         *_record_steps({name: max(gap.get(name, 0) for gap in gaps) for name in _MEASURES}),
@@ -68,11 +71,10 @@ def days_of(steps: Iterable[Step]) -> int:
 def _highest(table: PolicyTable, passes: Callable[[Rule], bool]) -> Tier:
     """The highest tier whose rule, and each rule below it, passes. T0 at least."""
     reached = Tier.T0
-    for tier in Tier:
-        if tier > reached:
-            if not passes(table.rule(tier)):
-                break
-            reached = tier
+    for tier in _ABOVE_T0:
+        if not passes(table.rule(tier)):
+            break
+        reached = tier
     return reached
 
 
@@ -84,14 +86,17 @@ def _unverified(rule: Rule, party: Party) -> list[tuple[str, ...]]:
 _MEASURES = ("settled_orders", "counterparties", "days_since_first_settled", "days_since_joined")
 
 
-def _record_gap(rule: Rule, party: Party, now: datetime) -> dict[str, int]:
-    """What is missing by measure: of ``record_all`` everything, of ``record_any`` the nearest."""
-    have = {
+def _measures(party: Party, now: datetime) -> dict[str, int]:
+    return {
         "settled_orders": party.settled_orders,
         "counterparties": party.counterparties,
         "days_since_joined": _days(party.joined_at, now),
         "days_since_first_settled": _days(party.first_settled_at, now),
     }
+
+
+def _record_gap(rule: Rule, have: dict[str, int]) -> dict[str, int]:
+    """What is missing by measure: of ``record_all`` everything, of ``record_any`` the nearest."""
     gap = {name: lack for name, lack in _lacks(rule.record_all, have).items() if lack > 0}
     choices = _lacks(rule.record_any, have)
     if choices and min(choices.values()) > 0:

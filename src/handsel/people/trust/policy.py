@@ -30,6 +30,10 @@ PROBLEM_OF = {
 }
 
 
+_LOCKED = Reason(code="payer_locked", text="Your account is locked; money still reaches it.")
+_UNLOCK = Step(code="unlock_account", text="Secure your account; GET /v1/me/lock says how.")
+
+
 class Limit(NamedTuple):
     """A limit of a tier and what is used of it, in minor units of the reference currency."""
 
@@ -70,14 +74,18 @@ def decide(table: PolicyTable, payment: Payment, standing: Standing) -> Decision
         steps.append(Step(code="use_other_currency", text=f"Pay in one of {supported}."))
     else:
         reasons += _over(table, payment, standing, payer, amount)
-        steps += _payer_path(table, payment, standing, payer, amount)
+        if reasons:  # nearly every answer is a yes, and needs no way to one
+            steps += _payer_path(table, payment, standing, payer, amount)
     steps += _payee_path(reasons)
+    if standing.payer_locked:
+        reasons.insert(0, _LOCKED)
+        steps.insert(0, _UNLOCK)
     return Decision(
         decision_id=standing.decision_id,
         payment=payment,
         allowed=not reasons,
         reasons=tuple(reasons),
-        path=tuple(steps) if reasons else (),
+        path=tuple(steps),
         confirmation_required=_must_confirm(table, payer.tier, amount, standing.known_payee),
         hold_period=_hold_period(table, payee.tier, amount, standing.payee.received_orders),
         revoke_window=_revoke_window(table, payer.tier),

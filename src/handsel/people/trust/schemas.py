@@ -55,7 +55,8 @@ class Party(msgspec.Struct, frozen=True, kw_only=True):
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """All inputs of one decision, as ``people.load_standing`` returns them and the log keeps them.
 
-    ``used_*`` in minor units of the reference currency; ``known_payee``: an order was settled.
+    ``used_*`` in minor units of the reference currency; ``known_payee``: an order was settled;
+    ``payer_locked``: by a lock that its owner has not lifted yet.
     """
 
     decision_id: UUID
@@ -65,6 +66,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     used_24h_minor: int
     used_30d_minor: int
     known_payee: bool
+    payer_locked: bool = False
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -91,6 +93,15 @@ class Allowed(NamedTuple):
     allowed: bool
     reasons: tuple[Reason, ...]
     path: tuple[Step, ...]
+
+
+class Payouts(NamedTuple):
+    """Whether money may leave to a member's bank, their tier, and when the first deal was settled
+    (None: not yet)."""
+
+    allowed: Allowed
+    tier: Tier
+    first_settled_at: datetime | None
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from handsel.people.members import service as members
 from handsel.people.trust import confirmations, decisions, overview, policy, queries
 from handsel.people.trust.confirmations import consume as consume_confirmation
 from handsel.people.trust.errors import CurrencyNotSupported, Refused
+from handsel.people.trust.grades import grade
 from handsel.people.trust.schemas import (
     Allowed,
     CheckInput,
@@ -32,6 +33,7 @@ from handsel.people.trust.schemas import (
     ConfirmationView,
     Decision,
     Payment,
+    Payouts,
     PolicyView,
     Reason,
     Step,
@@ -43,16 +45,14 @@ from handsel.people.trust.table import PolicyFile, PolicyTable, Tier
 __all__ = [
     "Allowed", "Decision", "Payment", "Reason", "Step", "Tier", "TrustCard", "check", "confirm",
     "consume_confirmation", "current_policy", "decide", "in_reference",
-    "may_receive", "note_settled", "own_trust", "payout_allowed", "prune", "public_card",
+    "may_receive", "note_settled", "own_trust", "payouts_of", "prune", "public_card",
     "public_policy", "release", "require", "reserve", "settle", "settle_many",
+    "was_confirmed",
 ]  # fmt: skip
 
 #: Read when this module is: a service with a wrong policy does not start (``PolicyInvalid``).
 _POLICY = PolicyFile(Path(__file__).with_name("tiers.toml"))
 _LONGEST_HANDLE = 30
-_EXPOSURE_TYPES = (
-    "uuid", "uuid", "uuid", "bigint", "text", "bigint", "uuid", "bigint", "bigint",
-)  # fmt: skip
 
 
 def current_policy() -> PolicyTable:
@@ -109,20 +109,7 @@ def reserve(tx: Tx, payment: Payment, decision: Decision) -> None:
     if not decision.allowed or decision.payment != payment:
         raise ValueError("only the payment that was allowed can be reserved")
     limits = current_policy().payments(decision.payer_tier)
-    decisions.record(tx, decision)
-    tx.call(
-        "people.reserve_exposure",
-        _EXPOSURE_TYPES,
-        payment.reference_id,
-        payment.payer_id,
-        payment.payee_id,
-        payment.amount_minor,
-        payment.currency,
-        decision.reference_minor,
-        decision.decision_id,
-        limits.per_24h_minor,
-        limits.per_30d_minor,
-    )
+    decisions.record(tx, decision, limits.per_24h_minor, limits.per_30d_minor)
 
 
 def settle(tx: Tx, reference_id: UUID, payer_id: UUID, payee_id: UUID) -> None:
@@ -159,14 +146,13 @@ async def may_receive(tx: Tx, member_id: UUID) -> Allowed:
     return policy.may_receive(current_policy(), party, now)
 
 
-async def payout_allowed(tx: Tx, member_id: UUID, amount_minor: int, currency: str) -> Allowed:
-    """Whether a member's own money may leave to their bank; no limit on how much of it.
-
-    Amount and currency are what a later rule (velocity) will need; today only verification and
-    TX count, since a limit acts in the risky direction alone.
-    """
+async def payouts_of(tx: Tx, member_id: UUID) -> Payouts:
+    """Whether a member's own money may leave to their bank, and what decides how fast: the limits
+    themselves are the payments' (``money/payments/velocity``)."""
     party, now = await queries.party(tx, member_id)
-    return policy.payout_allowed(current_policy(), party, now)
+    table = current_policy()
+    allowed = policy.payout_allowed(table, party, now)
+    return Payouts(allowed, grade(table, party, now).tier, party.first_settled_at)
 
 
 async def note_settled(
@@ -205,6 +191,12 @@ async def confirm(tx: Tx, payer_id: UUID, data: ConfirmationInput) -> Confirmati
     """A confirmation, for the right password. Raises what ``prove_password`` raises."""
     await members.prove_password(tx, payer_id, data.password)
     return await confirmations.issue(tx, payer_id, data)
+
+
+async def was_confirmed(tx: Tx, reference_id: UUID) -> bool:
+    """Whether the payer has confirmed payee, amount and terms of this payment in person."""
+    answer: bool = await tx.fetchval("SELECT people.was_confirmed($1)", reference_id)
+    return answer
 
 
 async def prune(conn: asyncpg.Connection, limit: int = 5000) -> int:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from enum import IntEnum
 from fractions import Fraction
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
@@ -120,8 +121,12 @@ class PolicyTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return int(reference_minor / self._minor_rate(currency, self.rates[currency]))
 
     def _minor_rate(self, currency: str, rate: Decimal) -> Fraction:
-        shift = exponent(self.reference_currency) - exponent(currency)
-        return Fraction(rate) * Fraction(10) ** shift
+        return _shifted(rate, exponent(self.reference_currency) - exponent(currency))
+
+
+@cache
+def _shifted(rate: Decimal, places: int) -> Fraction:
+    return Fraction(rate) * Fraction(10) ** places
 
 
 def parse(content: bytes) -> PolicyTable:
