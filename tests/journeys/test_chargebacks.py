@@ -166,7 +166,7 @@ async def test_a_settled_sale_is_set_aside_and_shown(story: Story) -> None:
     assert "€29.99 of yours is set aside" in await body_of(deal.seller, "chargeback_opened")
     statement = await deal.seller.get("/v1/wallet/statement", currency="EUR")
     assert statement["items"][0] == statement["items"][0] | {
-        "code": "contest", "reference": seen["id"], "amount_minor": -PRICE,
+        "code": "contest_earned", "reference": seen["id"], "amount_minor": -PRICE,
     }  # fmt: skip
     await decided(story, word, "won")
     assert [(x["code"], x["amount_minor"]) for x in (await newest(deal.seller))["money"]] == [

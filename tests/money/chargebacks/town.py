@@ -116,7 +116,8 @@ class Town:
         async def use_case(tx: Tx) -> None:
             refund = await tx.fetchval(
                 "INSERT INTO money.card_refunds (member_id, top_up_id, amount, unit, state,"
-                " created_at, decided_at) VALUES ($1, $2, $3, 'EUR', 'succeeded', $4, $4)"
+                " created_at, decided_at, succeeded_at)"
+                " VALUES ($1, $2, $3, 'EUR', 'succeeded', $4, $4, $4)"
                 " RETURNING id",
                 card.payer,
                 card.id,

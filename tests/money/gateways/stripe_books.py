@@ -37,6 +37,7 @@ class StripeBooks:
         self.lines: list[Fields] = []
         self.connected: dict[tuple[str, str], int] = {}
         self.ahead = 0
+        self.takes_no_evidence = False
         self._events: list[Fields] = []
 
     @property
@@ -137,6 +138,8 @@ class StripeBooks:
         dispute = self.get("dispute", key)
         if dispute["status"] not in ("needs_response", "warning_needs_response"):
             raise Refused(400, "dispute_already_submitted")
+        if len(params["evidence"]["uncategorized_text"]) > 20_000 or self.takes_no_evidence:
+            raise Refused(400, "parameter_invalid")
         dispute |= {"evidence": params["evidence"], "status": "under_review"}
         return dispute
 

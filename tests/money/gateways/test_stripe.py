@@ -155,6 +155,22 @@ async def test_nothing_is_taken_back_that_is_not_there_yet(
     assert double.books.balance() == before + 700
 
 
+async def test_payouts_to_one_account_are_not_mistaken_for_each_other(
+    double: StripeDouble, gateway: StripeGateway
+) -> None:
+    answers = [
+        await gateway.pay_out(uuid7(), token="acct_ok", amount_minor=700, **EUROS)
+        for _ in range(5)  # more than a page
+    ]
+    payouts = double.books.of("payout")[::-1]
+    double.books.payout_fails(payouts[0]["id"])
+    double.books.payout_arrives(payouts[3]["id"])
+
+    found = [(await gateway.look_up("payout", x.reference)).state for x in answers]
+
+    assert found == ["returned", "accepted", "accepted", "paid", "accepted"]
+
+
 async def test_more_than_we_have_there_is_not_paid_out(
     double: StripeDouble, gateway: StripeGateway
 ) -> None:
@@ -244,6 +260,21 @@ async def test_evidence_that_was_taken_is_not_sent_again(
     found = double.books.get("dispute", dispute)
     assert found["evidence"] == {"uncategorized_text": "It was delivered."}
     assert found["status"] == "under_review"
+
+
+async def test_evidence_that_is_not_taken_is_not_given_up(
+    double: StripeDouble, gateway: StripeGateway
+) -> None:
+    dispute = double.books.disputes(double.books.of("payment_intent")[0]["id"])
+    double.books.takes_no_evidence = True
+
+    with pytest.raises(ProviderUnavailable):
+        await gateway.submit_evidence(uuid7(), dispute, "It was delivered.")
+
+    double.books.takes_no_evidence = False
+    await gateway.submit_evidence(uuid7(), dispute, "x" * 30_000)
+    sent = double.books.get("dispute", dispute)["evidence"]["uncategorized_text"]
+    assert sent == "x" * 20_000
 
 
 async def test_a_dispute_is_given_up_once(double: StripeDouble, gateway: StripeGateway) -> None:

@@ -140,6 +140,23 @@ async def test_a_payout_that_comes_back_is_in_the_wallet_and_in_our_balance(
     await town.story.check()
 
 
+async def test_a_return_of_which_nobody_told_is_found_by_asking(town: Town) -> None:
+    await town.topped_up()
+    seller = await town.story.person()
+    await earn(town.story, seller, 4000)
+    before = town.double.books.balance()
+    out = await withdraw(seller, await method(seller, "acct_ok"), 4000)
+    await town.story.drain()
+    town.double.books.payout_fails(await town.newest("payout"))
+    town.double.books.told()  # and lost
+
+    await town.pass_time(timedelta(hours=1))
+
+    assert (await seller.get(f"/v1/wallet/withdrawals/{out['id']}"))["state"] == "returned"
+    assert await purse(town.story, seller) == (4000, 0)
+    assert town.double.books.balance() == before
+
+
 async def test_a_refused_payout_is_in_the_wallet_again(town: Town) -> None:
     await town.topped_up()
     seller = await town.story.person()

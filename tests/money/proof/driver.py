@@ -227,6 +227,8 @@ async def answer(database: Database, command: Command) -> str:
         return problem.code
     except asyncpg.IntegrityConstraintViolationError as error:
         return str(error.constraint_name)
+    except asyncpg.PostgresError as error:  # nothing that anybody allows
+        return f"{error} {getattr(error, 'context', '')}"
     return DONE
 
 

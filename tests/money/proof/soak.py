@@ -79,11 +79,16 @@ def run(urls: Sequence[str], seed: int, steps: int) -> Tally:
         for n, url in enumerate(urls)
     ]
     tally = Tally()
-    for process in processes:
-        out, _ = process.communicate()
-        if process.returncode:
-            raise Disagreement(f"seed {seed}: see above")
-        tally.add(msgspec.json.decode(out, type=Tally))
+    try:
+        for process in processes:
+            out, _ = process.communicate()
+            if process.returncode:
+                raise Disagreement(f"seed {seed}: see above")
+            tally.add(msgspec.json.decode(out, type=Tally))
+    finally:
+        for process in processes:
+            process.kill()  # the others, after a failure
+            process.wait()
     return tally
 
 

@@ -10,7 +10,7 @@ import pytest
 from handsel.foundation.core.errors import Problem
 from handsel.foundation.core.ids import decode
 from handsel.front.worker import claims as worker
-from handsel.money.payments import payouts
+from handsel.money.payments import payouts, sandbox_books
 from handsel.money.protection import deciding
 from handsel.money.protection.errors import (
     AlreadyExtended,
@@ -266,6 +266,24 @@ async def test_a_loss_that_came_back_is_not_paid(story: Story) -> None:
     assert await house(story, "protection_fund") == 10_000
     with pytest.raises(ClaimClosed):
         await story.database.run(lambda tx: deciding.extend(tx, by, uuid_of(claim), "more"))
+
+
+async def test_what_the_bank_takes_back_is_not_claimed_too(story: Story) -> None:
+    victim = await reachable(story)
+    await story.top_up(victim, 4000)
+    lost = await spend(story, victim, 3000, PASSWORD)
+    async with story.database.transaction() as tx:
+        charge = await tx.fetchval(
+            "SELECT provider_reference FROM money.top_ups WHERE member_id = $1", id_of(victim)
+        )
+        await sandbox_books.open_dispute(tx, charge, 4000, "fraudulent", tx.now)
+    await story.drain()
+    before = await counters(story)
+
+    refusal = await victim.refused(CLAIMS, await claim_body(story, 1, lost), 409)
+
+    assert refusal["code"] == "nothing_lost"
+    assert await counters(story) == before
 
 
 async def test_what_the_member_confirmed_is_not_lent(story: Story) -> None:

@@ -2,7 +2,11 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
+from handsel.foundation.http.principal import Principal
+from handsel.money.payments import withdrawals
+from handsel.money.payments.schemas import PositiveMoney, WithdrawalInput
 from handsel.people.members import service as members
 from tests.factories.members import PASSWORD
 from tests.journeys.story import Story
@@ -201,3 +205,27 @@ async def test_a_payment_waits_for_the_lock_and_sees_it(story: Story) -> None:
 
     assert (refused.status_code, refused.json()["code"]) == (403, "payer_locked")
     assert await purse(story, victim) == (1000, 0)
+
+
+async def test_a_claim_waits_for_a_withdrawal_and_stops_it(story: Story) -> None:
+    victim, taken = await robbed(story)
+    await earn(story, victim, 1000)
+    bank = (await victim.get("/v1/payout-methods"))["items"][0]["id"]
+    principal = Principal(id_of(victim), UUID(int=0), victim.handle)
+    asked = WithdrawalInput(
+        amount=PositiveMoney(amount_minor=1000, currency="EUR"), payout_method=bank
+    )
+    body = await claim_body(story, 4000, taken, password=PASSWORD)
+
+    async with story.database.transaction() as tx:
+        answer = await withdrawals.start(tx, story.settings, principal, asked)
+        filing = asyncio.create_task(victim.post(CLAIMS, body))
+        for _ in range(500):
+            if await tx.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+                break
+            await asyncio.sleep(0.01)
+    filed = await filing
+
+    assert filed.status_code == 201, filed.text
+    found = await victim.get(f"/v1/wallet/withdrawals/{answer.view.id}")
+    assert (found["state"], await purse(story, victim)) == ("stopped", (1000, 0))

@@ -186,6 +186,22 @@ async def test_wrong_requests_lock_nobody(
     assert await left(client, member) == 10
 
 
+async def test_a_number_that_nobody_proved_locks_nothing(
+    client: httpx.AsyncClient, database: Database, settings: Settings
+) -> None:
+    member, phone = await create_member(database), f"+49{next(_phones)}"
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE people.members SET phone = $2 WHERE id = $1", member.id, phone)
+    codes = await codes_of(client, member)
+
+    await ask(client, phone, codes[0])
+    await judged(database, settings)
+
+    assert await freeze(database, member) == "none"
+    assert await refusals(database, member) == ["number_not_verified"]
+    assert await left(client, member) == 10
+
+
 async def test_the_owner_lifts_a_lock_and_the_codes_rest(
     client: httpx.AsyncClient, database: Database, settings: Settings
 ) -> None:
@@ -202,12 +218,16 @@ async def test_the_owner_lifts_a_lock_and_the_codes_rest(
     resting = await freeze(database, member)
     async with database.transaction() as tx:
         await tx.execute("SELECT foundation.advance_clock($1)", timedelta(days=1, seconds=1))
+    await ask(client, phone, codes[0])
+    await judged(database, settings)
+    used = await freeze(database, member)
     await ask(client, phone, codes[1])
     await judged(database, settings)
 
+    assert used == "none"
     assert (lifted.status_code, lifted.json()["freeze"]) == (200, "none")
     assert (free, resting, await freeze(database, member)) == ("none", "none", "account")
-    assert await refusals(database, member) == ["locked_lately"]
+    assert await refusals(database, member) == ["locked_lately", "wrong_code"]
 
 
 async def test_a_second_code_is_not_spent_on_a_locked_account(

@@ -5,7 +5,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from handsel.deals.orders import chargebacks as orders
+from handsel.foundation.core.errors import Problem
 from handsel.foundation.core.ids import encode
 from handsel.foundation.core.money import display
 from handsel.foundation.db.uow import Database, Tx
@@ -21,6 +24,7 @@ from handsel.reach.notices import service as notices
 from handsel.reach.notices.texts import Kind
 from handsel_ml.contract import FactKind
 
+log = structlog.get_logger(__name__)
 Effect = Callable[[Tx, Event], Awaitable[None]]
 
 #: Topic -> (what the payer is told, what the sellers are told).
@@ -68,7 +72,10 @@ async def sweep(database: Database) -> int:
     for member, unit in old:
         await database.run(_write_off(member, unit))
     for order_id in held:
-        await database.run(_close(order_id))
+        try:
+            await database.run(_close(order_id))
+        except Problem as problem:  # one that cannot be closed yet stops no other
+            log.warning("charged_back_order_waits", order_id=str(order_id), code=problem.code)
     return ready + len(old)
 
 

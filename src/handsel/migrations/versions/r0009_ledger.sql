@@ -369,7 +369,8 @@ BEGIN
       INTO gone, back, kept FROM unnest(p_amounts, p_legs) AS l (amount, leg);
     IF held.disputed_at IS NOT NULL AND gone + kept > 0 THEN
         RAISE EXCEPTION 'payment_disputed' USING ERRCODE = 'HS001';
-    ELSIF EXISTS (SELECT FROM unnest(p_credits, p_legs) AS l (credit, leg) WHERE NOT money.leg_fits(held, l.credit, l.leg)) THEN
+    ELSIF EXISTS (SELECT FROM unnest(p_credits, p_legs) AS l (credit, leg) WHERE NOT money.leg_fits(held, l.credit, l.leg))
+          OR money.account_id('wallet', p_payee, held.unit) = held.payer_account THEN
         RAISE EXCEPTION 'wrong_leg' USING ERRCODE = 'HS001';
     END IF;
     UPDATE money.holds SET state = p_state, resolved_at = foundation.handsel_now(),
@@ -420,7 +421,7 @@ BEGIN
       FROM unnest(p_hold_of) WITH ORDINALITY AS l (hold, i) JOIN money.holds h ON h.id = l.hold;
     IF EXISTS (SELECT FROM unnest(p_hold_of, p_credits, p_legs) AS l (hold, credit, leg)
                  JOIN money.holds h ON h.id = l.hold
-                WHERE l.leg = 'refund' OR NOT money.leg_fits(h, l.credit, l.leg)) THEN
+                WHERE l.leg = 'refund' OR l.hold <> ALL (p_holds) OR NOT money.leg_fits(h, l.credit, l.leg)) THEN
         RAISE EXCEPTION 'wrong_leg' USING ERRCODE = 'HS001';
     END IF;
     PERFORM money.post_batch(debits, p_credits, p_amounts, units, p_legs, refs, p_hold_of);

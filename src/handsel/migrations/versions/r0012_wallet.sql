@@ -212,6 +212,11 @@ BEGIN
         RETURN;
     END IF;
     PERFORM FROM money.holds WHERE id = ANY (p_holds) ORDER BY id FOR UPDATE;
+    -- Once more: what agreed without a lock may have been settled by now.
+    IF EXISTS (SELECT FROM unnest(p_holds, p_amounts) AS l (hold, amount)
+                 JOIN money.holds h ON h.id = l.hold WHERE h.pending <> l.amount) THEN
+        RAISE EXCEPTION 'nothing_pending' USING ERRCODE = 'HS001';
+    END IF;
     PERFORM FROM money.accounts a WHERE a.id = ANY (ARRAY(
         SELECT money.account_id(k.kind, CASE k.kind WHEN 'pending' THEN h.reference_id ELSE h.payee_id END, h.unit)
           FROM money.holds h CROSS JOIN unnest(ARRAY['pending', 'receivable', 'reserve', 'wallet']) AS k (kind)

@@ -113,7 +113,8 @@ $$;
 
 -- The members who may have to bear a chargeback: their reserves are locked as the sweep that gives
 -- them back locks them, then their accounts in the order of ids, as posting does. What can be taken
--- of them now (nothing of a frozen one), and how much of a reserve was taken by chargebacks and could go back into it.
+-- of them now (nothing of a frozen one), how much of that is card money, and how much of a reserve was
+-- taken by chargebacks and could go back into it. What they owe is locked too.
 CREATE FUNCTION money.lock_bearers(p_members uuid[], p_unit text)
 RETURNS TABLE (member_id uuid, kind text, balance bigint, restricted bigint, taken bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$

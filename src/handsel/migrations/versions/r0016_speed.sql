@@ -91,7 +91,8 @@ DROP FUNCTION people.reserve_exposure(uuid, uuid, uuid, bigint, text, bigint, uu
 REVOKE EXECUTE ON FUNCTION people.reserve_payment FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION people.reserve_payment TO handsel_app;
 
--- The accounts to lock are an array, and for a short one the planner believes each time anew that
--- a plan of its own pays: it costs more than all that it plans for.
-ALTER FUNCTION money.post(uuid[], uuid[], bigint[], text[], text[], uuid, uuid, uuid)
+-- Of several legs `post` locks the accounts as an array, and for a short one the planner believes
+-- each time anew that a plan of its own pays: planning then costs more than what is planned. Set
+-- here and not on `post`, since a single transfer would pay for it and has no such statement.
+ALTER FUNCTION money.resolve_hold(uuid, text, uuid[], bigint[], text[], uuid)
     SET plan_cache_mode = force_generic_plan;

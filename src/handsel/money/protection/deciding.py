@@ -71,8 +71,9 @@ async def extend(tx: Tx, staff_id: UUID, claim_id: UUID, note: str) -> None:
 async def recover(
     tx: Tx, staff_id: UUID, claim_id: UUID, from_member: UUID, most_minor: int
 ) -> int | None:
-    """Get what was paid back into the fund from whoever has it: as much as is in that wallet. How
-    much; None where it waits for a second member of staff, which it always needs.
+    """Get what was paid back into the fund from whoever has it (the member, where the bank paid as
+    well): as much as is in that wallet. How much; None where it waits for a second member of staff,
+    which it always needs.
 
     Raises ``NotFound``, ``OwnClaim``, ``NothingToRecover``, ``SecondStaffNeeded``.
     """
@@ -80,7 +81,7 @@ async def recover(
     if staff_id in (claim.member_id, from_member):
         raise OwnClaim
     rest = claim.paid - claim.recovered
-    if claim.state != "upheld" or rest == 0 or most_minor < 1 or from_member == claim.member_id:
+    if claim.state != "upheld" or rest == 0 or most_minor < 1:
         raise NothingToRecover
     if from_member not in await members.by_ids(tx.conn, [from_member]):
         raise NotFound("there is no such member")

@@ -11,7 +11,7 @@ from handsel.foundation.core.errors import Invalid
 from handsel.foundation.db.uow import Tx
 from handsel.foundation.http.principal import Principal
 from handsel.foundation.http.work import Answer
-from handsel.money.payments import payouts, velocity
+from handsel.money.payments import payouts
 from handsel.money.protection import fund, losses, policy, queries, steps
 from handsel.money.protection.deciding import close
 from handsel.money.protection.errors import (
@@ -48,8 +48,6 @@ async def file(tx: Tx, principal: Principal, data: ClaimInput) -> Answer[ClaimVi
     proven = data.password is not UNSET
     if data.password is not UNSET:
         await members.prove_password(tx, me, data.password)
-    # Withdrawals of this member wait from here on, and then see the lock.
-    await velocity.lock(tx, me)
     if not await members.has_contact(tx.conn, me):
         raise ContactMissing("verify an address or a number first: a lock is lifted through it")
     lost = await losses.named(tx, me, data)
@@ -58,6 +56,7 @@ async def file(tx: Tx, principal: Principal, data: ClaimInput) -> Answer[ClaimVi
     claim = await _write(tx, me, data, lost)
     keep = principal.session_id if proven else None
     await members.lock_account(tx, me, "claim", claim.id, keep_session=keep)
+    # A withdrawal that was being asked for had to be waited for; what comes now sees the lock.
     stopped = await payouts.stop_pending(tx, me, None, "payouts_frozen")
     credit = await _credit(tx, claim, lost)
     money = fund.lend(tx, claim.id, me, credit.amount_minor, unit)

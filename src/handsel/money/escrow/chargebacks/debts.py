@@ -35,8 +35,10 @@ async def old_debts(tx: Tx, limit: int = 200) -> list[tuple[UUID, str]]:
 
 
 async def write_off(tx: Tx, member: UUID, unit: str) -> int:
-    """Write off what is too old of a member's debt; how much. Again, it finds nothing. What they have
-    pays first, all of the debt that it can: nothing is lost that is there."""
+    """Write off what is too old of a member's debt; how much. Again, it finds nothing.
+
+    What they have pays first, as much of the debt as it can.
+    """
     bearers = await queries.lock_bearers(tx, [member], unit)
     row = await tx.fetchrow(_OLD, tx.now - policy().write_off_after, member, unit, 1)
     if row is None:
@@ -70,12 +72,12 @@ def _repay(tx: Tx, owed: Account, amount: int, bearers: Bearers) -> int:
         (member, kind): balance - (bearers.restricted.get(member, 0) if kind == "wallet" else 0)
         for (member, kind), balance in bearers.balances.items()
     }
-    takes, _ = take([(owed.owner_id, amount)], there)
+    takes, _ = take([(owed.owner, amount)], there)
     for part in takes:
         if part.kind == "reserve":
             reserve.take(tx, part.member, owed.unit, part.amount)
     sources = [(Account(part.kind, part.member, owed.unit), part.amount) for part in takes]
     if sources:
         moves = [Transfer(source, owed, part, "debt_repaid") for source, part in sources]
-        ledger.post(tx, moves, owed.owner_id)
+        ledger.post(tx, moves, owed.owner)
     return sum(part.amount for part in takes)

@@ -172,8 +172,8 @@ async def _bear(tx: Tx, unit: str, bill: _Bill, missing: dict[UUID, int]) -> Non
 
 
 async def fund_left(tx: Tx, unit: str) -> int:
-    """What is in the protection fund; nobody else asks until the transaction ends, so that two never
-    take the last of it both."""
+    """What is in the protection fund. Nobody else asks until this transaction ends: two must not
+    both take the last of it."""
     await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 74))", unit)
     fund = Account("protection_fund", HOUSE, unit)
     left: int = await tx.fetchval("SELECT money.folded_balance($1)", fund.id)

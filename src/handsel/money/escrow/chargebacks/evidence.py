@@ -130,8 +130,8 @@ async def tell_given_up(database: Database, gateway: DisputeDesk, chargeback_id:
 async def _mine(
     tx: Tx, principal: Principal, chargeback_id: UUID
 ) -> tuple[Chargeback, list[UUID | None]]:
-    """The running chargeback, locked, if one is a seller of it; and all its sellers. None among them:
-    of some order it is not known yet whose it is."""
+    """The running chargeback, locked, if one is a seller of it; and all its sellers, None among
+    them while of some order it is not known whose it is."""
     chargeback = await queries.lock_by_id(tx, chargeback_id)
     if chargeback is None:
         raise NotFound("there is no such chargeback")

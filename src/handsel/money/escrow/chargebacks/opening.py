@@ -157,15 +157,16 @@ async def _set_aside(
 
 
 def _by_colour(takes: Sequence[Take], bearers: Bearers) -> list[Aside]:
-    """Only the disputed money itself is taken as card money. For what else somebody has to bear their
-    free money goes first: else they could withdraw it, and pay with what a bank may take again."""
+    """For what somebody has to bear beyond the disputed money itself their free money goes first:
+    else they could withdraw it, and pay with card money, which their bank may take again."""
     found: list[Aside] = []
     for part in takes:
         free = part.amount
         if part.kind == "wallet":
             carded = bearers.restricted.get(part.member, 0)
-            gone = sum(a.amount for a in found if (a.member, a.kind) == (part.member, "wallet"))
-            free = max(min(bearers.balances[part.member, "wallet"] - carded - gone, part.amount), 0)
+            there = bearers.balances[part.member, "wallet"] - carded
+            gone = [a.amount for a in found if a[:3] == (part.member, "wallet", False)]
+            free = min(there - sum(gone), part.amount)
         found += [
             Aside(part.member, part.kind, is_card, amount)
             for is_card, amount in ((False, free), (True, part.amount - free))

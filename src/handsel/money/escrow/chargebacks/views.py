@@ -24,7 +24,8 @@ from handsel.money.escrow.chargebacks.schemas import (
 _OWN = """
 SELECT c.*, c.member_id = $1 AS is_payer, p.concerned, p.orders,
        foundation.handsel_now() <= c.evidence_due_at AND c.state = 'open'
-       AND c.evidence_ready_at IS NULL AND c.accepted_at IS NULL AND c.member_id <> $1 AND NOT EXISTS (
+       AND c.evidence_ready_at IS NULL AND c.accepted_at IS NULL
+       AND c.member_id <> $1 AND NOT EXISTS (
            SELECT FROM money.chargeback_evidence e
             WHERE e.chargeback_id = c.id AND e.round = c.round AND e.member_id = $1) AS may_give
   FROM money.chargebacks c CROSS JOIN LATERAL (

@@ -32,6 +32,8 @@ from handsel.money.payments.stripe.client import (
 )
 
 _MAY_BE_CONTESTED = ("needs_response", "warning_needs_response")
+#: Stripe takes no longer text.
+_LONGEST_EVIDENCE = 20_000
 
 
 class StripeGateway:
@@ -173,7 +175,7 @@ class StripeGateway:
 
     async def submit_evidence(self, key: UUID, reference: str, text: str, /) -> None:
         """See ``Gateway.submit_evidence``."""
-        params = {"evidence": {"uncategorized_text": text}, "submit": True}
+        params = {"evidence": {"uncategorized_text": text[:_LONGEST_EVIDENCE]}, "submit": True}
         try:
             async with asking():
                 await self._v1.disputes.update_async(reference, params, once(key, "evidence"))

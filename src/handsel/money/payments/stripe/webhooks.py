@@ -35,13 +35,12 @@ _UNREADABLE: Final = (
 
 
 class _Said(msgspec.Struct, kw_only=True):
-    """What is read of an event; ``account`` is the connected account it is about."""
+    """What is read of an event."""
 
     id: str
     type: str
     created: int
     data: dict[str, Any]
-    account: str | None = None
 
 
 def read_event(
@@ -127,12 +126,12 @@ def _refund(said: _Said, found: Mapping[str, Any]) -> _Meaning:
 
 
 def _payout(kind: EventKind) -> _Read:
-    """A payout of a connected account that we made; its reference is our transfer's. Our own
-    account's payouts, to our own bank, are seen in the report."""
+    """A payout that we made from a connected account; its reference is our transfer's. Our own
+    account's payouts, to our own bank, have none: they are seen in the report."""
 
     def meaning(said: _Said, found: Mapping[str, Any]) -> _Meaning:
         transfer = (found.get("metadata") or {}).get(TRANSFER)
-        if said.account is None or not transfer:
+        if not transfer:
             return _other(said, found)
         return kind, str(transfer)
 
