@@ -189,9 +189,9 @@ async def test_a_newcomer_over_the_limit_is_refused_with_reasons_and_path(story:
     assert [reason["code"] for reason in problem["reasons"]] == ["over_order_limit"]
     assert (problem["reasons"][0]["limit_minor"], problem["reasons"][0]["used_minor"]) == (6000, 0)
     assert [step["code"] for step in problem["path"]] != []
-    assert (again.status_code, again.content) == (403, first.content)
-    assert "idempotent-replayed" not in first.headers
-    assert again.headers["idempotent-replayed"] == "true"
+    # What one may do can change by the minute: a 403 is not kept, it is decided again.
+    assert (again.status_code, again.json()["code"]) == (403, "over_limit")
+    assert "idempotent-replayed" not in again.headers
     assert await snapshot(story, deal.id) == before
     assert await used_limits(deal.buyer) == (0, 0)
     async with story.database.reading() as conn:
@@ -204,9 +204,9 @@ async def test_a_newcomer_over_the_limit_is_refused_with_reasons_and_path(story:
             " WHERE action = 'payment_refused' AND subject_id = $1",
             UUID(deal.id.removeprefix("ord_")),
         )
-    assert [(d["allowed"], d["amount_minor"]) for d in decisions] == [(False, 6500)]
-    assert problem["decision_id"] == f"dec_{decisions[0]['id'].hex}"
-    assert told == 1
+    assert [(d["allowed"], d["amount_minor"]) for d in decisions] == [(False, 6500)] * 2
+    assert problem["decision_id"] in {f"dec_{d['id'].hex}" for d in decisions}
+    assert told == 2
 
 
 async def test_the_rolling_limit_counts_what_was_funded(story: Story) -> None:

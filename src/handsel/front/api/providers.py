@@ -1,6 +1,6 @@
 """The door for payment providers, and the sandbox provider's desk."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -79,21 +79,30 @@ class Outage(Input):
     seconds: Annotated[int, msgspec.Meta(ge=0, le=864_000)]
 
 
+class OutageView(View):
+    """Until when the sandbox provider answers nothing."""
+
+    down_until: datetime
+
+
 class SandboxProviderController(Controller):
     """What happens at the sandbox provider by itself. Only in sandbox mode."""
 
     path = "/v1/sandbox/provider"
     tags = ("sandbox",)
 
-    @post("/charges/{charge:str}/confirm", status_code=204, responses=documented(404, 409, 422))
+    @post("/charges/{charge:str}/confirm", status_code=200, responses=documented(404, 409, 422))
     async def confirm(
         self, charge: str, data: Confirmation, settings: Settings, free_work: Work
-    ) -> Response[None]:
+    ) -> Response[ProviderReference]:
         """The payer's step (3-D Secure) of a ``tok_3ds`` charge."""
         _only_in_sandbox(settings)
-        return await free_work.run(
-            lambda tx: sandbox_desk.confirm_charge(tx, charge, approve=data.approve), status=204
-        )
+
+        async def use_case(tx: Tx) -> ProviderReference:
+            await sandbox_desk.confirm_charge(tx, charge, approve=data.approve)
+            return ProviderReference(reference=charge)
+
+        return await free_work.run(use_case)
 
     @post("/charges/{charge:str}/dispute", status_code=201, responses=documented(404, 409, 422))
     async def dispute(
@@ -110,14 +119,14 @@ class SandboxProviderController(Controller):
 
         return await free_work.run(use_case, status=201)
 
-    @post("/disputes/{dispute:str}/decide", status_code=204, responses=documented(404, 409, 422))
+    @post("/disputes/{dispute:str}/decide", status_code=200, responses=documented(404, 409, 422))
     async def decide(
         self, dispute: str, data: Verdict, settings: Settings, free_work: Work
-    ) -> Response[None]:
+    ) -> Response[ProviderReference]:
         """The bank decides a dispute, or opens its second round."""
         _only_in_sandbox(settings)
 
-        async def use_case(tx: Tx) -> None:
+        async def use_case(tx: Tx) -> ProviderReference:
             if data.outcome == "again":
                 await sandbox_desk.reopen_dispute(tx, dispute)
             else:
@@ -125,8 +134,9 @@ class SandboxProviderController(Controller):
                     "dispute.won" if data.outcome == "won" else "dispute.lost"
                 )
                 await sandbox_books.decide_dispute(tx, dispute, verdict, tx.now)
+            return ProviderReference(reference=dispute)
 
-        return await free_work.run(use_case, status=204)
+        return await free_work.run(use_case)
 
     @post("/bank-payouts", status_code=201, responses=documented(404, 409, 422))
     async def pay_out_balance(
@@ -141,14 +151,19 @@ class SandboxProviderController(Controller):
 
         return await free_work.run(use_case, status=201)
 
-    @post("/outage", status_code=204, responses=documented(404, 409, 422))
-    async def outage(self, data: Outage, settings: Settings, free_work: Work) -> Response[None]:
+    @post("/outage", status_code=200, responses=documented(404, 409, 422))
+    async def outage(
+        self, data: Outage, settings: Settings, free_work: Work
+    ) -> Response[OutageView]:
         """Let the provider be down for a while."""
         _only_in_sandbox(settings)
-        return await free_work.run(
-            lambda tx: sandbox_desk.be_down(tx, tx.now + timedelta(seconds=data.seconds)),
-            status=204,
-        )
+
+        async def use_case(tx: Tx) -> OutageView:
+            until = tx.now + timedelta(seconds=data.seconds)
+            await sandbox_desk.be_down(tx, until)
+            return OutageView(down_until=until)
+
+        return await free_work.run(use_case)
 
 
 def _only_in_sandbox(settings: Settings) -> None:

@@ -65,12 +65,6 @@ class OwnClaim(Forbidden):
     code = "own_claim"
 
 
-class NotStaff(Forbidden):
-    """Only staff may do this"""
-
-    code = "staff_only"
-
-
 class SecondStaffNeeded(Conflict):
     """Somebody else of the staff has to say the same"""
 
