@@ -39,7 +39,7 @@ def test_a_running_home_is_not_reset(house: House) -> None:
 def test_the_demo_runs_through(house: House) -> None:
     played = handsel(house.home, "demo", PORT=str(house.port))
 
-    assert (played.returncode, played.stderr) == (0, "")
+    assert (played.returncode, played.stderr) == (0, ""), played.stdout[-2000:]
     assert played.stdout.strip().endswith("0 violations")
 
 

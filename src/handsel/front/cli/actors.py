@@ -73,7 +73,7 @@ class Stage:
         """A new member at T1: signed up, proven, with document and bank account."""
         actor = Actor(self, f"{name}-{secrets.token_hex(4)}")
         address = (
-            f"+4915{secrets.randbelow(10**9):09}" if by_phone else f"{actor.handle}@example.org"
+            f"+491512{secrets.randbelow(10**7):07}" if by_phone else f"{actor.handle}@example.org"
         )
         kind = "phone" if by_phone else "email"
         actor.join(kind, address)

@@ -187,6 +187,8 @@ DECLARE
     agreed int;
     parts record;
 BEGIN
+    -- Locked before anything is looked at: what agreed without a lock may have been settled by now.
+    PERFORM FROM money.holds WHERE id = ANY (p_holds) ORDER BY id FOR UPDATE;
     SELECT count(DISTINCT h.id) INTO agreed FROM unnest(p_holds, p_payees, p_amounts, p_units) AS l (hold, payee, amount, unit)
       JOIN money.holds h ON h.id = l.hold AND h.payee_id = l.payee AND h.pending = l.amount AND h.unit = l.unit;
     IF agreed <> cardinality(p_holds) THEN
@@ -210,12 +212,6 @@ BEGIN
               FROM unnest(p_payees, p_units) WITH ORDINALITY AS l (payee, unit, i) ORDER BY l.i),
             p_amounts, array_fill('settle'::text, ARRAY[cardinality(p_holds)]));
         RETURN;
-    END IF;
-    PERFORM FROM money.holds WHERE id = ANY (p_holds) ORDER BY id FOR UPDATE;
-    -- Once more: what agreed without a lock may have been settled by now.
-    IF EXISTS (SELECT FROM unnest(p_holds, p_amounts) AS l (hold, amount)
-                 JOIN money.holds h ON h.id = l.hold WHERE h.pending <> l.amount) THEN
-        RAISE EXCEPTION 'nothing_pending' USING ERRCODE = 'HS001';
     END IF;
     PERFORM FROM money.accounts a WHERE a.id = ANY (ARRAY(
         SELECT money.account_id(k.kind, CASE k.kind WHEN 'pending' THEN h.reference_id ELSE h.payee_id END, h.unit)
