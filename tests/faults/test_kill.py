@@ -61,6 +61,7 @@ async def test_the_api_is_killed(place: Place, http: httpx.AsyncClient) -> None:
     await ready(place)
     await resolve(place, http, unknown)
 
+    assert all(request.answers for request in unknown), "each unknown was resolved"
     await each_has_one_effect(place, http, people, requests)
 
 

@@ -256,8 +256,11 @@ async def test_what_came_back_or_was_stopped_does_not_use_the_limit_up(story: St
     for _ in range(2):
         await withdraw(member, bank, 50_000)
         await story.drain()
+    came_back = await member.available()
 
     await withdraw(member, bank, 50_000)
+
+    assert (came_back, await member.available()) == ((100_000, 0, 0), (50_000, 0, 0))
 
 
 async def test_half_of_a_first_sale_may_leave_on_its_day(story: Story) -> None:

@@ -15,7 +15,7 @@ from tests.journeys.story import Member, Story
 async def run(story: Story, day: date | None = None) -> list[Found]:
     gateway = gateway_of(story.settings, story.database)
     if day is None:
-        await service.catch_up(story.database, gateway, (await story.now()).date())
+        await service.catch_up(story.database, gateway)
     else:
         await service.reconcile(story.database, gateway, day)
     await story.drain()

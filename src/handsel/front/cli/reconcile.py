@@ -39,12 +39,10 @@ async def _reconcile(
     database = Database(pool)
     gateway = gateway_of(settings, database)
     try:
-        async with database.reading() as conn:
-            today: date = (await conn.fetchval("SELECT foundation.handsel_now()")).date()
         if day is not None:
             await service.reconcile(database, gateway, day)
         else:
-            await service.catch_up(database, gateway, today)
+            await service.catch_up(database, gateway)
         if lines is not None:
             await database.run(lambda tx: service.import_bank(tx, lines))
         await database.run(service.check_clearing)

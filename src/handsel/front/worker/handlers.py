@@ -1,6 +1,5 @@
 """The jobs by name. Each effect happens once: it is noted with the event in its transaction."""
 
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
@@ -13,8 +12,7 @@ from handsel.foundation.db.uow import Database, Tx
 from handsel.foundation.jobs import Handler, Job, handled
 from handsel.foundation.outbox import Event, event_of
 from handsel.front.worker import chargebacks, claims, facts, notices, provider_events, wallet
-from handsel.money.payments import jobs as payments
-from handsel.money.payments.gateway import Gateway, ProviderUnavailable
+from handsel.money.payments.gateway import Gateway
 from handsel.people.credit import service as credit
 from handsel.people.credit.schemas import Fact
 from handsel.people.messaging import service as messaging
@@ -29,13 +27,6 @@ def handlers(database: Database, settings: Settings, gateway: Gateway) -> dict[s
 
     def once(name: str, effect: Effect) -> Handler:
         return _once(database, name, effect)
-
-    async def charge(job: Job) -> None:
-        await payments.charge_top_up(database, gateway, _id(job, "top_up_id"))
-
-    async def charge_again(job: Job) -> None:
-        with contextlib.suppress(ProviderUnavailable):  # the sweep asks for ever
-            await charge(job)
 
     async def index_listing(job: Job) -> None:
         await indexing["index_listing"](database, event_of(job).payload)
@@ -59,8 +50,6 @@ def handlers(database: Database, settings: Settings, gateway: Gateway) -> dict[s
         "credit.member": once("credit.member", _credit_of_member),
         "credit.top_up": once("credit.top_up", _credit_of_top_up),
         "trust.settled": once("trust.settled", _note_settled),
-        "payments.charge": charge,
-        "payments.charge_again": charge_again,
         "search.listing": index_listing,
         "search.seller": index_seller,
         "search.reviewed": index_seller,

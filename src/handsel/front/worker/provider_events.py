@@ -60,11 +60,9 @@ def periodics(database: Database, settings: Settings) -> list[Periodic]:
 
     async def compare_books() -> int:
         gateway = gateway_of(settings, database)
-        async with database.reading() as conn:
-            now = await conn.fetchval("SELECT foundation.handsel_now()")
         found = 0
         try:
-            found = await reconciliation.catch_up(database, gateway, now.date())
+            found = await reconciliation.catch_up(database, gateway)
         except ProviderUnavailable:
             log.warning("reconciliation_waits", provider=gateway.name)
         finally:

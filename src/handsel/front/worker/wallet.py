@@ -1,4 +1,5 @@
-"""The wallet's jobs, sweeps and notices: what leaves it, comes back to it, or is kept of a sale."""
+"""The wallet's jobs, sweeps and notices: what enters and leaves it, comes back, or is kept of a
+sale."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -43,6 +44,9 @@ def handlers(
     """The jobs. The first asking is tried again by the queue; the later ones are the sweep's, who
     asks for ever, so silence does not fail them."""
 
+    async def charge(job: Job) -> None:
+        await payments.charge_top_up(database, gateway, _id(job, "top_up_id"))
+
     async def pay_out(job: Job) -> None:
         await payments.pay_out_withdrawal(database, gateway, _id(job, "withdrawal_id"))
 
@@ -62,6 +66,8 @@ def handlers(
         await _of_method(tx, settings, event)
 
     return {
+        "payments.charge": charge,
+        "payments.charge_again": patiently(charge),
         "payments.pay_out": pay_out,
         "payments.pay_out_again": patiently(pay_out),
         "payments.refund_card": refund_card,

@@ -15,7 +15,7 @@ from handsel.foundation.db.uow import Tx
 from handsel.money.ledger import service as ledger
 from handsel.money.ledger.service import HOUSE, Account, Transfer
 from handsel.money.payments.alerts import raise_alert
-from handsel.money.payments.asking import is_late, next_ask
+from handsel.money.payments.asking import take_due
 
 #: The provider's word for "not now": it has too little of ours to pay it back from.
 NO_BALANCE = "insufficient_provider_balance"
@@ -100,25 +100,12 @@ async def book_failed(tx: Tx, refund_id: UUID, failure: str, reference: str | No
 
 async def ask_due(tx: Tx, limit: int = 200) -> int:
     """Have the provider asked (again) about what is open for long; how many. For the sweep."""
-    rows = await tx.fetch(
-        "SELECT * FROM money.card_refunds WHERE state = 'pending' AND ask_at <= $1"
-        " ORDER BY ask_at LIMIT $2 FOR UPDATE SKIP LOCKED",
-        tx.now,
-        limit,
-    )
-    for row in rows:
-        late = is_late(row["created_at"], row["late_told_at"], tx.now)
-        await tx.execute(
-            "UPDATE money.card_refunds SET attempts = attempts + 1, ask_at = $2,"
-            " late_told_at = coalesce(late_told_at, $3) WHERE id = $1",
-            row["id"],
-            next_ask(tx.now, row["attempts"]),
-            tx.now if late else None,
-        )
+    due = await take_due(tx, "money.card_refunds", "'pending'", limit)
+    for row, late in due:
         tx.emit("card_refund.due", row["id"], {"card_refund_id": row["id"]})
         if late:
             tx.emit("card_refund.late", row["id"], _event(row))
-    return len(rows)
+    return len(due)
 
 
 async def find(conn: Connection, key: UUID | None, reference: str) -> UUID | None:

@@ -2,11 +2,10 @@
 a job. The webhook's answer says only that we have it."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
 from handsel.foundation.db.pool import Connection
@@ -156,15 +155,6 @@ async def hand_on_again(tx: Tx, limit: int = 200) -> int:
             )
             await alerts.record(tx, "event_waits", subject, text)
     return len(rows)
-
-
-async def open_events(conn: Connection) -> list[asyncpg.Record]:
-    """What waits, the longest first: (source, event_id, kind, received_at)."""
-    rows: Sequence[Any] = await conn.fetch(
-        "SELECT source, event_id, kind, received_at FROM money.provider_events"
-        " WHERE state = 'received' ORDER BY received_at LIMIT 1000"
-    )
-    return list(rows)
 
 
 def _hand_on(tx: Tx, source: str, event_id: str) -> None:

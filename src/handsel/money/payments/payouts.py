@@ -17,7 +17,7 @@ from handsel.foundation.db.uow import Tx
 from handsel.money.ledger import service as ledger
 from handsel.money.ledger.service import HOUSE, Account, Transfer
 from handsel.money.payments import payout_rules
-from handsel.money.payments.asking import is_late, next_ask
+from handsel.money.payments.asking import take_due
 from handsel.money.payments.payout_rules import Wallet
 
 
@@ -119,25 +119,12 @@ async def ask_due(tx: Tx, limit: int = 200) -> int:
 
     Tells the member, once, of what is on its way for more than a day.
     """
-    rows = await tx.fetch(
-        "SELECT * FROM money.withdrawals WHERE state IN ('pending', 'sent') AND ask_at <= $1"
-        " ORDER BY ask_at LIMIT $2 FOR UPDATE SKIP LOCKED",
-        tx.now,
-        limit,
-    )
-    for row in rows:
-        late = is_late(row["created_at"], row["late_told_at"], tx.now)
-        await tx.execute(
-            "UPDATE money.withdrawals SET attempts = attempts + 1, ask_at = $2,"
-            " late_told_at = coalesce(late_told_at, $3) WHERE id = $1",
-            row["id"],
-            next_ask(tx.now, row["attempts"]),
-            tx.now if late else None,
-        )
+    due = await take_due(tx, "money.withdrawals", "'pending', 'sent'", limit)
+    for row, late in due:
         tx.emit("withdrawal.due", row["id"], {"withdrawal_id": row["id"]})
         if late:
             tx.emit("withdrawal.late", row["id"], _event(row))
-    return len(rows)
+    return len(due)
 
 
 async def find(conn: Connection, key: UUID | None, reference: str) -> UUID | None:

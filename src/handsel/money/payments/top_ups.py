@@ -20,7 +20,7 @@ from handsel.foundation.http.work import Answer
 from handsel.money.ledger import service as ledger
 from handsel.money.ledger.service import HOUSE, Account, Transfer
 from handsel.money.payments import alerts, velocity
-from handsel.money.payments.asking import FIRST_SWEEP, next_ask
+from handsel.money.payments.asking import FIRST_SWEEP, take_due
 from handsel.money.payments.errors import TopUpTooLarge
 from handsel.money.payments.gateway import ChargeAnswer
 from handsel.money.payments.schemas import TopUpInput, TopUpView
@@ -28,7 +28,6 @@ from handsel.money.payments.service import check_token, need_provider
 
 #: Far above any order here, and far below what a balance can hold.
 MAX_TOP_UP_MINOR = 10**9
-OPEN = ("pending", "requires_action")
 
 
 async def start(
@@ -118,20 +117,12 @@ async def _note_open(tx: Tx, row: asyncpg.Record, answer: ChargeAnswer) -> None:
 
 async def ask_due(tx: Tx, limit: int = 200) -> int:
     """Have the provider asked again about what it has not decided for long; how many."""
-    rows = await tx.fetch(
-        "SELECT id, attempts FROM money.top_ups WHERE state IN ('pending', 'requires_action')"
-        " AND ask_at <= $1 ORDER BY ask_at LIMIT $2 FOR UPDATE SKIP LOCKED",
-        tx.now,
-        limit,
+    due = await take_due(
+        tx, "money.top_ups", "'pending', 'requires_action'", limit, tells_late=False
     )
-    for row in rows:
-        await tx.execute(
-            "UPDATE money.top_ups SET attempts = attempts + 1, ask_at = $2 WHERE id = $1",
-            row["id"],
-            next_ask(tx.now, row["attempts"]),
-        )
+    for row, _ in due:
         tx.emit("top_up.due", row["id"], {"top_up_id": row["id"]})
-    return len(rows)
+    return len(due)
 
 
 async def find(conn: Connection, key: UUID | None, reference: str) -> UUID | None:

@@ -114,7 +114,7 @@ def reserve(tx: Tx, payment: Payment, decision: Decision) -> None:
 
 def settle(tx: Tx, reference_id: UUID, payer_id: UUID, payee_id: UUID) -> None:
     """The hold was released to the payee. It counts against the limits until its time is over."""
-    _resolve(tx, reference_id, payer_id, payee_id, "settled")
+    settle_many(tx, [(reference_id, payer_id, payee_id)])
 
 
 def settle_many(tx: Tx, payments: Sequence[tuple[UUID, UUID, UUID]]) -> None:
@@ -130,14 +130,8 @@ def settle_many(tx: Tx, payments: Sequence[tuple[UUID, UUID, UUID]]) -> None:
 
 def release(tx: Tx, reference_id: UUID) -> None:
     """The money went back to the payer: it no longer counts against the limits."""
-    _resolve(tx, reference_id, None, None, "released")
-
-
-def _resolve(
-    tx: Tx, reference_id: UUID, payer_id: UUID | None, payee_id: UUID | None, state: str
-) -> None:
     types = ("uuid", "uuid", "uuid", "text")
-    tx.call("people.resolve_exposure", types, reference_id, payer_id, payee_id, state)
+    tx.call("people.resolve_exposure", types, reference_id, None, None, "released")
 
 
 async def may_receive(tx: Tx, member_id: UUID) -> Allowed:

@@ -54,10 +54,11 @@ async def reconcile(database: Database, gateway: Gateway, day: date) -> int:
     return await database.run(lambda tx: _compare(tx, gateway.name, day, report))
 
 
-async def catch_up(database: Database, gateway: Gateway, today: date) -> int:
+async def catch_up(database: Database, gateway: Gateway) -> int:
     """``reconcile`` every day since the last one that was, that day included, until today; how many
     differences are open."""
     async with database.reading() as conn:
+        today: date = (await conn.fetchval("SELECT foundation.handsel_now()")).date()
         last: date | None = await conn.fetchval(
             "SELECT max(day) FROM money.reconciliation_runs WHERE source = $1", gateway.name
         )
