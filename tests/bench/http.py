@@ -9,7 +9,6 @@ that write transfers count, so that it cannot pass two fifths of the request rat
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -37,6 +36,7 @@ from tests.bench.load import Client, rate, request
 from tests.bench.posting import FUNCTION, script
 from tests.bench.rounds import Effort, Line, compare
 from tests.bench.server import Bench
+from tests.ports import free_port
 
 CLIENTS = 16
 _PAIRS = 64
@@ -90,9 +90,7 @@ def _compare(name: str, unit: str, bench: Bench, effort: Effort, ours: Callable[
 @contextmanager
 def api(url: str) -> Iterator[int]:
     """The API as its own process on a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     environ = os.environ | {
         "HANDSEL_DATABASE_URL": url,
         "PORT": str(port),

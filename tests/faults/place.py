@@ -4,7 +4,6 @@ import asyncio
 import multiprocessing
 import os
 import signal
-import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ import pytest
 from handsel.front import invariants
 from tests.faults import doomed
 from tests.foundation.db.embedded_support import inhabitants, postmaster
+from tests.ports import free_port
 
 #: Children are forked from a process that has imported the house, which takes seconds, once.
 _CHILDREN = multiprocessing.get_context("forkserver")
@@ -123,13 +123,6 @@ class Place:
         finally:
             await conn.close()
         return [check.name for check in found.checks if check.state == "violated"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]], what: str, within: float = 30) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,14 +10,9 @@ from pathlib import Path
 
 import httpx
 
+from tests.ports import free_port
+
 CLI = [sys.executable, "-m", "handsel.front.cli"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def handsel(home: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:

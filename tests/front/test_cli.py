@@ -16,7 +16,8 @@ from handsel.front.cli import lock
 from handsel.front.cli.children import describe
 from handsel.front.cli.database import given_url
 from handsel.front.cli.faults import sentence
-from tests.front.house import CLI, environment, free_port, handsel
+from tests.front.house import CLI, environment, handsel
+from tests.ports import free_port
 
 
 def test_config_masks_secrets(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.front.house import free_port
+from tests.ports import free_port
 
 _WITHIN_S = 30.0
 #: localstripe listens on every interface; here only on the loopback one.

@@ -99,6 +99,19 @@ async def test_refusals_move_nothing(tx: Tx, case: str, code: str) -> None:
     assert await tx.fetchval("SELECT count(*) FROM money.transfers") == before
 
 
+async def test_an_account_that_opens_while_it_is_refused_was_not_open(tx: Tx) -> None:
+    """The update saw it frozen; who explains why already sees it open."""
+    opened = await wallet_with(tx, 1000)
+    await tx.execute("RESET ROLE")
+    await tx.execute("SET ROLE handsel_owner")
+
+    await tx.execute("SAVEPOINT before")
+    with pytest.raises(asyncpg.PostgresError, match="account_not_open"):
+        await tx.execute("SELECT money.explain_refusal($1, 'EUR')", opened.id)
+    await tx.execute("ROLLBACK TO before")
+    await tx.execute("SET ROLE handsel_app")
+
+
 async def _hold(tx: Tx, payer: Account, amount: int) -> UUID:
     order = uuid4()
     escrow = Account("escrow", order, "EUR")

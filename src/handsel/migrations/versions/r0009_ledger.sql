@@ -116,7 +116,8 @@ BEGIN
     ON CONFLICT DO NOTHING;
 END $$;
 
--- Why an account's balance was not changed. NULL balances are right for folded accounts only.
+-- Why an account's balance was not changed. NULL balances are right for folded accounts only. An
+-- account of no order that has nothing wrong with it was opened again after the update had looked.
 CREATE OR REPLACE FUNCTION money.explain_refusal(p_account uuid, p_unit text) RETURNS void
 LANGUAGE plpgsql SET search_path = money, pg_temp AS $$
 DECLARE
@@ -128,9 +129,10 @@ BEGIN
     ELSIF account.unit <> p_unit THEN
         RAISE EXCEPTION 'unit_mismatch' USING ERRCODE = 'HS001',
             DETAIL = format('the account is in %s, the transfer in %s', account.unit, p_unit);
-    ELSIF account.state <> 'open' THEN
-        RAISE EXCEPTION 'account_not_open' USING ERRCODE = 'HS001',
-            DETAIL = format('the account is %s', account.state);
+    ELSIF account.state <> 'open' OR (account.kind <> 'escrow' AND NOT account.folded) THEN
+        RAISE EXCEPTION 'account_not_open' USING ERRCODE = 'HS001', DETAIL = CASE account.state
+            WHEN 'open' THEN 'the account was not open a moment ago'
+            ELSE format('the account is %s', account.state) END;
     ELSIF NOT account.folded THEN
         RAISE EXCEPTION 'hold_needed' USING ERRCODE = 'HS001',
             DETAIL = 'money of an order moves by its hold';
