@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from handsel.deals.orders.registry import processes
 from handsel.foundation.db.pool import Connection
 from handsel.front.invariants_of_chargebacks import CHARGEBACKS
 
@@ -58,7 +59,14 @@ _WRITTEN_ONCE = (
     "money.periods",
     "money.period_balances",
 )
-_HELD = "('funded', 'accepted', 'delivered', 'objected')"
+#: Every state of every process in which an order's money is held.
+_HELD = ", ".join(
+    f"('{process.name}', {process.version}, '{name}')"
+    for process in processes().values()
+    for name, state in process.states.items()
+    if state.funded
+)
+_IS_HELD = f"(o.process, o.process_version, o.state) IN ({_HELD})"
 
 CHECKS: tuple[Check, ...] = (
     Check(
@@ -301,9 +309,9 @@ CHECKS: tuple[Check, ...] = (
         "SELECT count(*) FROM deals.orders",
         "SELECT o.id AS what FROM deals.orders o"
         " LEFT JOIN money.holds h ON h.reference_id = o.id AND h.state = 'open'"
-        f" WHERE (o.state IN {_HELD}) <> (h.id IS NOT NULL)"
+        f" WHERE ({_IS_HELD}) <> (h.id IS NOT NULL)"
         " OR (h.id IS NOT NULL AND (h.amount <> o.amount OR h.unit <> o.unit))"
-        f" OR (o.state IN {_HELD} AND NOT EXISTS"
+        f" OR ({_IS_HELD} AND NOT EXISTS"
         " (SELECT FROM deals.timers t WHERE t.order_id = o.id))",
     ),
     Check(

@@ -172,7 +172,7 @@ def another(template: str = ANOTHER, **names: str) -> str:
             another(TIMED, source="held", actor="system") + 'money = "refund"\nfinal = true\n',
             "state held: timers race without a priority",
         ),
-        ('actor = "customer"', 'actor = "nobody"', "Invalid enum value 'nobody'"),
+        ('actor = "customer"', 'actor = "nobody"', "fund: unknown role nobody"),
         ('name = "tiny"', 'name = "tiny"\ncolour = "red"', "unknown field `colour`"),
         ("funded = true", "founded = true", "unknown field `founded`"),
         ('undo = "refund"', 'undoes = "refund"', "unknown field `undoes`"),

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from handsel.deals.orders import queries, service
-from handsel.deals.orders.guards import Move
-from handsel.deals.orders.processes import CURRENT, processes
+from handsel.deals.orders import moving, queries
+from handsel.deals.orders.moves import Move
 from handsel.deals.orders.queries import Order
+from handsel.deals.orders.registry import current, processes
 from handsel.deals.orders.schemas import TransitionInput
 from handsel.deals.process.definition import Process
 from handsel.foundation.core.ids import encode
@@ -69,7 +69,7 @@ async def lose(tx: Tx, order_id: UUID) -> None:
         order.id,
         process.version,
     )
-    service.apply(tx, Move(order, TransitionInput(name=name)), process, chosen, None, "system")
+    await moving.apply(tx, Move(order, TransitionInput(name=name)), process, chosen)
     await wake(tx, [order.id])
 
 
@@ -77,7 +77,7 @@ def _process(order: Order) -> Process:
     """An order of a version that does not know what a bank may decide goes on in one that does:
     nobody agreed to the bank's rules, they hold for everybody."""
     pinned = processes()[order.process, order.process_version]
-    return pinned if any(t.on == LOST for t in pinned.transitions) else processes()[CURRENT]
+    return pinned if any(t.on == LOST for t in pinned.transitions) else current(order.process)
 
 
 async def facts(conn: Connection, order_id: UUID) -> tuple[Order, dict[str, Any]]:

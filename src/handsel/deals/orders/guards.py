@@ -1,8 +1,5 @@
 """The guards of the processes: each may refuse a move, and says why. None moves anything."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-
 import msgspec
 
 from handsel.deals.orders.errors import (
@@ -16,38 +13,13 @@ from handsel.deals.orders.errors import (
     ProofMissing,
     ReasonMissing,
 )
+from handsel.deals.orders.moves import Guard, Move
 from handsel.deals.orders.queries import Order
-from handsel.deals.orders.schemas import TransitionInput
 from handsel.foundation.db.uow import Tx
 from handsel.people.trust import service as trust
-from handsel.people.trust.service import Decision, Payment
 
 #: An objection needs words; an empty proof is no proof.
 _SHORTEST_NOTE = 3
-
-
-@dataclass(slots=True)
-class Move:
-    """A move in the making: what the guards may look at, and what they found out."""
-
-    order: Order
-    data: TransitionInput
-    decision: Decision | None = None
-
-    def payment(self) -> Payment:
-        """What trust is asked about."""
-        order = self.order
-        return Payment(
-            payer_id=order.customer_id,
-            payee_id=order.provider_id,
-            amount_minor=order.amount,
-            currency=order.unit,
-            terms_hash=order.terms_hash,
-            reference_id=order.id,
-        )
-
-
-Guard = Callable[[Tx, Move], Awaitable[None]]
 
 
 async def within_limits(tx: Tx, move: Move) -> None:

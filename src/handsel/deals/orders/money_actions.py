@@ -3,8 +3,9 @@
 Every action returns the lines of the timeline; they add up to what was held.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from handsel.deals.orders.moves import Action, Batch, Move
 from handsel.deals.orders.queries import Order
 from handsel.deals.orders.schemas import MoneyLine
 from handsel.foundation.core.money import allocate
@@ -15,57 +16,54 @@ from handsel.money.escrow.service import Sale
 from handsel.money.ledger.service import LONGEST_HOLD
 from handsel.people.trust import service as trust
 
-#: The last argument is the amount that the move itself names, for those that do.
-Action = Callable[[Tx, Order, int | None], list[MoneyLine]]
-#: The same for many orders in one go, a list of lines for each.
-Batch = Callable[[Tx, Sequence[Order]], list[list[MoneyLine]]]
 
-
-def hold(tx: Tx, order: Order, _: int | None) -> list[MoneyLine]:
+async def hold(tx: Tx, move: Move) -> list[MoneyLine]:
     """From the customer's wallet into the order's escrow."""
+    order = move.order
     escrow.hold(tx, order.id, order.customer_id, order.amount, order.unit, tx.now + LONGEST_HOLD)
     return [MoneyLine(to="escrow", amount_minor=order.amount)]
 
 
-def refund(tx: Tx, order: Order, _: int | None) -> list[MoneyLine]:
+async def refund(tx: Tx, move: Move) -> list[MoneyLine]:
     """All that is left back to the customer, and the limit is free again."""
-    return _refund(tx, order, expired=False)
+    return _refund(tx, move.order, expired=False)
 
 
-def refund_expired(tx: Tx, order: Order, _: int | None) -> list[MoneyLine]:
+async def refund_expired(tx: Tx, move: Move) -> list[MoneyLine]:
     """As ``refund``, because a time ran out."""
-    return _refund(tx, order, expired=True)
+    return _refund(tx, move.order, expired=True)
 
 
-def refund_part(tx: Tx, order: Order, amount_minor: int | None) -> list[MoneyLine]:
+async def refund_part(tx: Tx, move: Move) -> list[MoneyLine]:
     """A part back to the customer; the rest stays held."""
+    order, amount_minor = move.order, move.data.amount_minor
     assert amount_minor is not None
     escrow.refund_part(tx, order.id, amount_minor)
     order.refunded_minor += amount_minor
     return [MoneyLine(to="customer", amount_minor=amount_minor)]
 
 
-def release(tx: Tx, order: Order, _: int | None) -> list[MoneyLine]:
+async def release(tx: Tx, move: Move) -> list[MoneyLine]:
     """What is left to the provider's pending money, less its share of the fee of the sale."""
-    sale = _sale(order)
+    sale = _sale(move.order)
     escrow.release(tx, sale)
-    return _sold(order, sale)
+    return _sold(move.order, sale)
 
 
-def share_by_policy(tx: Tx, order: Order, _: int | None) -> list[MoneyLine]:
+async def share_by_policy(tx: Tx, move: Move) -> list[MoneyLine]:
     """A late cancellation: the provider keeps the share that was agreed at sale."""
-    kept = order.terms.cancellation.late_share_bps
-    return _split(tx, order, weights=(10_000 - kept, kept))
+    kept = move.order.terms.cancellation.late_share_bps
+    return _split(tx, move.order, weights=(10_000 - kept, kept))
 
 
-def share_halves(tx: Tx, order: Order, _: int | None) -> list[MoneyLine]:
+async def share_halves(tx: Tx, move: Move) -> list[MoneyLine]:
     """Half each; a unit that cannot be halved is the customer's."""
-    return _split(tx, order, weights=(1, 1))
+    return _split(tx, move.order, weights=(1, 1))
 
 
-def settle(tx: Tx, order: Order, _: int | None) -> list[MoneyLine]:
+async def settle(tx: Tx, move: Move) -> list[MoneyLine]:
     """From the provider's pending money to the wallet; the exposure ends."""
-    return settle_many(tx, [order])[0]
+    return settle_many(tx, [move.order])[0]
 
 
 def release_many(tx: Tx, orders: Sequence[Order]) -> list[list[MoneyLine]]:
@@ -87,10 +85,10 @@ def settle_many(tx: Tx, orders: Sequence[Order]) -> list[list[MoneyLine]]:
     ]
 
 
-def forfeit(tx: Tx, order: Order, _: int | None) -> list[MoneyLine]:
+async def forfeit(tx: Tx, move: Move) -> list[MoneyLine]:
     """The payer's bank has taken all that waited: nothing is left to settle."""
-    order.net_minor = 0
-    trust.release(tx, order.id)
+    move.order.net_minor = 0
+    trust.release(tx, move.order.id)
     return []
 
 

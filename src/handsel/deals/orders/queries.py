@@ -25,7 +25,7 @@ class Order:
     version: int
     customer_id: UUID
     provider_id: UUID
-    listing_id: UUID
+    listing_id: UUID | None
     amount: int
     unit: str
     terms: Terms
@@ -37,6 +37,7 @@ class Order:
     revocable_until: datetime | None = None
     net_minor: int | None = None
     refunded_minor: int = 0
+    parent_id: UUID | None = None
 
     @property
     def left(self) -> int:
@@ -53,7 +54,7 @@ class Order:
 _COLUMNS = (
     "id, process, process_version, state, version, customer_id, provider_id, listing_id, amount,"
     " unit, terms::text, terms_hash, due_at, created_at, entered_at, hold_period, revocable_until,"
-    " net_minor, refunded_minor"
+    " net_minor, refunded_minor, parent_id"
 )
 
 
@@ -115,6 +116,17 @@ async def moves(conn: Connection, order_id: UUID) -> list[Move]:
         order_id,
     )
     return [msgspec.convert(dict(row), Move) for row in rows]
+
+
+async def delivered_on_time(conn: Connection, order_id: UUID) -> bool:
+    """Whether the seller's delivery came by the agreed time; what has none was never late."""
+    on_time: bool = await conn.fetchval(
+        "SELECT coalesce((SELECT m.at <= o.due_at FROM deals.moves m"
+        "  JOIN deals.orders o ON o.id = m.order_id WHERE m.order_id = $1"
+        "  AND m.transition = 'deliver' ORDER BY m.seq DESC LIMIT 1), true)",
+        order_id,
+    )
+    return on_time
 
 
 async def lock_sales(tx: Tx, provider_id: UUID) -> None:

@@ -13,23 +13,29 @@ Note = Annotated[str, msgspec.Meta(max_length=2000)]
 
 
 class OrderInput(Input):
-    """Order one unit of a priced listing. ``starts_at`` is when it should happen; without it, the
-    work is due within 14 days."""
+    """Order one or more units of a priced listing. ``starts_at`` is when it should happen; without
+    it, the work is due within 14 days."""
 
     listing_id: Annotated[str, msgspec.Meta(max_length=64)]
     starts_at: datetime | None = None
+    quantity: Annotated[int, msgspec.Meta(ge=1, le=100)] = 1
     note: Note = ""
 
 
 class TransitionInput(Input):
     """A move. ``confirmation`` is the token of POST /v1/confirmations where one is required;
     ``note`` is the proof of a delivery or the reason of an objection; ``amount_minor`` is what
-    ``refund_part`` gives back."""
+    ``refund_part`` gives back or the price that ``propose_change`` proposes; ``customer_minor`` is
+    the customer's part of a proposed split; ``due_at`` is a proposed new time; ``code`` is what
+    the other side shows at a meeting."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=40, examples=["fund"])]
     confirmation: Annotated[str, msgspec.Meta(max_length=200)] | None = None
     note: Note = ""
     amount_minor: AmountMinor | None = None
+    customer_minor: Annotated[int, msgspec.Meta(ge=0, le=10**15)] | None = None
+    due_at: datetime | None = None
+    code: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 
 class Cancellation(View):
@@ -43,7 +49,7 @@ class Cancellation(View):
 class Terms(View):
     """What was agreed, frozen at sale; its hash binds a confirmation."""
 
-    listing_id: str
+    listing_id: str | None
     title: str
     category: str
     unit: str
@@ -59,6 +65,12 @@ class Terms(View):
     inspection_period_s: int
     cancellation: Cancellation
     note: str = ""
+    #: How many units of ``price`` were bought; the order's amount is their product.
+    quantity: int = 1
+    ends_at: datetime | None = None
+    deposit_minor: int = 0
+    #: What the process's timers count with, in seconds, by the name of the term.
+    durations: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class Deadline(View):
@@ -88,11 +100,12 @@ class OrderView(View):
     terms: Terms
     terms_hash: str
     promise: str
-    waits_for: Literal["customer", "provider"] | None
+    waits_for: str | None
     your_transitions: list[str]
     created_at: datetime
     entered_at: datetime
     next_deadline: Deadline | None = None
+    parent_id: str | None = None
     confirmation_required: bool | None = None
     hold_period_s: int | None = None
     revocable_until: datetime | None = None
@@ -108,7 +121,7 @@ class OrderPage(View):
 class MoneyLine(View):
     """Money that a move moved: positive to whom it names."""
 
-    to: Literal["escrow", "customer", "provider", "fee", "protection_fund"]
+    to: Literal["escrow", "customer", "provider", "fee", "protection_fund", "deposit", "debt"]
     amount_minor: int
 
 

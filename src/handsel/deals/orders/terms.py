@@ -60,6 +60,7 @@ def freeze(
             late_share_bps=listing.cancellation.late_share_bps,
         ),
         note=data.note,
+        quantity=data.quantity,
     )
 
 

@@ -15,14 +15,14 @@ def view_of(
     process: Process,
     timers: Sequence[engine.Timer],
     role: str,
+    *,
+    confirm: bool | None = None,
 ) -> OrderView:
-    """The view for ``role`` (customer or provider)."""
+    """The view for ``role`` (customer or provider); ``confirm``: whether paying asks for a
+    confirmation, where that is known."""
     customer, provider = order.terms.customer, order.terms.provider
     amount = Money(amount_minor=order.amount, currency=order.unit)
     state = process.states[order.state]
-    by = f"{timers[0].due_at:%Y-%m-%d %H:%M} UTC" if timers else ""
-    held = Money(amount_minor=order.left, currency=order.unit)
-    promise = state.promise.format(customer=customer, provider=provider, amount=held, by=by)
     hold = order.hold_period
     return OrderView(
         id=encode("ord", order.id),
@@ -38,14 +38,27 @@ def view_of(
         refunded=Money(amount_minor=order.refunded_minor, currency=order.unit),
         terms=order.terms,
         terms_hash=order.terms_hash.hex(),
-        promise=promise,
+        promise=promise_of(order, process, timers),
         waits_for=state.waits_for,
-        your_transitions=engine.allowed(process, order.state, role),  # type: ignore[arg-type]
+        parent_id=encode("ord", order.parent_id) if order.parent_id else None,
+        confirmation_required=confirm,
+        your_transitions=engine.allowed(process, order.state, role),
         created_at=order.created_at,
         entered_at=order.entered_at,
         next_deadline=_deadline(process, timers),
         hold_period_s=int(hold.total_seconds()) if hold is not None else None,
         revocable_until=order.revocable_until,
+    )
+
+
+def promise_of(order: Order, process: Process, timers: Sequence[engine.Timer]) -> str:
+    """What the order says while it is where it is: what happens, and by when."""
+    return process.states[order.state].promise.format(
+        customer=order.terms.customer,
+        provider=order.terms.provider,
+        amount=Money(amount_minor=order.left, currency=order.unit),
+        deposit=Money(amount_minor=order.terms.deposit_minor, currency=order.unit),
+        by=f"{timers[0].due_at:%Y-%m-%d %H:%M} UTC" if timers else "",
     )
 
 

@@ -11,13 +11,15 @@ from typing import Literal
 
 import msgspec
 
-Role = Literal["customer", "provider", "system"]
+#: Who moves: one of the process's own roles, or the system.
+Role = str
+SYSTEM: Role = "system"
+Anchor = Literal["entered", "due", "start", "opened"]
 _DURATION = re.compile(
     r"P(?:(?P<days>\d+)D)?(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?"
 )
-_MOMENT = re.compile(r"(entered|due) ([+-]) (P[0-9DTHMS]+|[a-z_]+)")
-
-_PROMISE = {"customer", "provider", "amount", "by"}
+_MOMENT = re.compile(r"(entered|due|start|opened) ([+-]) (P[0-9DTHMS]+|[a-z_]+)")
+_PROMISE = {"customer", "provider", "amount", "by", "deposit"}
 
 
 class ProcessInvalid(Exception):
@@ -25,9 +27,10 @@ class ProcessInvalid(Exception):
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """``entered + PT24H``: an anchor, a sign, and a duration or the name of a term that has one."""
+    """``entered + PT24H``: an anchor (when the state was entered, the work is due, it begins, the
+    order was opened), a sign, and a duration or the name of a term that has one."""
 
-    anchor: Literal["entered", "due"]
+    anchor: Anchor
     sign: Literal[1, -1]
     duration: timedelta | str
 
@@ -39,17 +42,18 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     promise: str
     funded: bool = False
     terminal: bool = False
-    waits_for: Literal["customer", "provider"] | None = None
+    waits_for: Role | None = None
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A move. ``stays`` instead of ``to``: the order stays where it is, and its timers go on.
     ``at`` (system only): the earliest of its moments; ``on``: the event that the system acts on,
     where it is no time. ``money`` names an action; ``undo`` its inverse, unless it is ``final``.
-    ``default`` says what silence leads to."""
+    ``default`` says what silence leads to. ``notices``: who is told, where it is not simply the
+    other side."""
 
     name: str
-    actor: Role
+    actor: Role | list[Role]
     to: str = ""
     stays: bool = False
     source: list[str] = msgspec.field(name="from", default_factory=list)
@@ -61,6 +65,12 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     on: str = ""
     priority: int = 0
     default: str = ""
+    notices: list[Role] = []
+
+    @property
+    def actors(self) -> tuple[Role, ...]:
+        """Everybody who may make it."""
+        return (self.actor,) if isinstance(self.actor, str) else tuple(self.actor)
 
     def target(self, state: str) -> str:
         """Where the move leads from ``state``."""
@@ -78,6 +88,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     version: int
     initial: str
     states: dict[str, State]
+    roles: list[Role] = msgspec.field(default_factory=lambda: ["customer", "provider"])
     transitions: list[Transition]
 
     def leaving(self, state: str) -> list[Transition]:
@@ -151,6 +162,19 @@ def _check_names(process: Process, guards: set[str], actions: set[str]) -> list[
         faults.append(f"unknown initial state {process.initial}")
     for name, state in process.states.items():
         faults += _check_promise(name, state.promise)
+    return faults + _check_roles(process)
+
+
+def _check_roles(process: Process) -> list[str]:
+    faults = []
+    for t in process.transitions:
+        known = {*process.roles, SYSTEM}
+        faults += [f"{t.name}: unknown role {r}" for r in {*t.actors, *t.notices} - known]
+        if not t.actors or (SYSTEM in t.actors and len(t.actors) > 1):
+            faults.append(f"{t.name}: somebody moves, or the system alone")
+    for name, state in process.states.items():
+        if state.waits_for is not None and state.waits_for not in process.roles:
+            faults.append(f"state {name}: waits for the unknown role {state.waits_for}")
     return faults
 
 
@@ -212,7 +236,7 @@ def _check_money(process: Process) -> list[str]:
 def _check_timers(process: Process, terms: set[str]) -> list[str]:
     faults = []
     for t in process.transitions:
-        if (bool(t.at) + bool(t.on)) != (t.actor == "system"):
+        if (bool(t.at) + bool(t.on)) != (SYSTEM in t.actors):
             faults.append(f"{t.name}: the system acts at a time or on an event, nobody else does")
         if t.at and not t.default:
             faults.append(f"{t.name}: what silence leads to is not declared")

@@ -10,6 +10,16 @@ from handsel.foundation.core.errors import Conflict, Forbidden
 Terms = Mapping[str, timedelta]
 
 
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The times that moments are counted from; what has no beginning begins when it is due."""
+
+    entered: datetime
+    due: datetime
+    start: datetime
+    opened: datetime
+
+
 class TransitionNotAllowed(Conflict):
     """The order's state does not allow this"""
 
@@ -32,7 +42,7 @@ class Timer:
 
 def allowed(process: Process, state: str, role: Role) -> list[str]:
     """The names of what ``role`` may try from ``state``; guards may still refuse."""
-    return [t.name for t in process.leaving(state) if t.actor == role]
+    return [t.name for t in process.leaving(state) if role in t.actors]
 
 
 def choose(process: Process, state: str, name: str, role: Role) -> Transition:
@@ -42,8 +52,8 @@ def choose(process: Process, state: str, name: str, role: Role) -> Transition:
     """
     for transition in process.leaving(state):
         if transition.name == name:
-            if transition.actor != role:
-                raise NotYourMove(f"{name} is for the {transition.actor}")
+            if role not in transition.actors:
+                raise NotYourMove(f"{name} is for the {' or the '.join(transition.actors)}")
             return transition
     options = allowed(process, state, role)
     raise TransitionNotAllowed(
@@ -51,19 +61,23 @@ def choose(process: Process, state: str, name: str, role: Role) -> Transition:
     )
 
 
-def timers(
-    process: Process, state: str, entered: datetime, due: datetime, terms: Terms
-) -> list[Timer]:
+def follow(process: Process, state: str, event: str) -> Transition | None:
+    """What the system does from ``state`` when ``event`` has happened, if anything."""
+    return next((t for t in process.leaving(state) if t.on == event), None)
+
+
+def timers(process: Process, state: str, clock: Clock, terms: Terms) -> list[Timer]:
     """The timers that run while an order is in ``state``, soonest first, then by priority."""
     running = [
-        (min(_when(moment, entered, due, terms) for moment in t.moments()), -t.priority, t.name)
+        (min(_when(moment, clock, terms) for moment in t.moments()), -t.priority, t.name)
         for t in process.leaving(state)
         if t.at
     ]
     # A moment that has already passed when the state is entered is due at once, not in the past.
-    return [Timer(name, max(when, entered)) for when, _, name in sorted(running)]
+    return [Timer(name, max(when, clock.entered)) for when, _, name in sorted(running)]
 
 
-def _when(moment: Moment, entered: datetime, due: datetime, terms: Terms) -> datetime:
+def _when(moment: Moment, clock: Clock, terms: Terms) -> datetime:
     duration = moment.duration if isinstance(moment.duration, timedelta) else terms[moment.duration]
-    return (entered if moment.anchor == "entered" else due) + moment.sign * duration
+    anchor: datetime = getattr(clock, moment.anchor)
+    return anchor + moment.sign * duration

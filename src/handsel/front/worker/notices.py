@@ -32,6 +32,8 @@ _TOLD: dict[str, tuple[Kind, tuple[str, ...]]] = {
     "charged_back": ("order_charged_back", ("customer", "provider")),
     "charge_part": ("order_charged_part", ("provider",)),
 }
+#: What nobody needs to be told: they did it themselves, or nothing came of it.
+_UNTOLD = {"payment_expired"}
 _ACTIONS = {
     "funded": "Accept or decline",
     "accepted": "Deliver",
@@ -44,7 +46,12 @@ _ACTIONS = {
 async def of_order(tx: Tx, event: Event) -> None:
     """Tell those concerned that an order has moved."""
     body = event.payload
-    kind, roles = _TOLD[event.topic.removeprefix("order.")]
+    came_to = event.topic.removeprefix("order.")
+    if came_to in _UNTOLD:
+        return
+    # What has no words of its own says what the order now promises.
+    kind, roles = _TOLD.get(came_to, ("order_moved", ("customer", "provider")))
+    roles = tuple(body.get("tells") or roles)
     if body["transition"] == "cancel_late":
         kind = "order_cancelled"
     params = await _params(tx, body)
@@ -80,16 +87,6 @@ async def of_message(tx: Tx, event: Event) -> None:
     await notices.deliver(tx, recipient, "message_received", ref, params, dedupe_key=str(event.id))
 
 
-async def of_review(tx: Tx, event: Event) -> None:
-    """Tell a member of a review."""
-    body = event.payload
-    author, subject = UUID(body["author_id"]), UUID(body["subject_id"])
-    people = await members.by_ids(tx.conn, [author])
-    params = {"reviewer": people[author].handle, "title": body["title"]}
-    ref = encode("ord", UUID(body["order_id"]))
-    await notices.deliver(tx, subject, "review_received", ref, params, dedupe_key=str(event.id))
-
-
 async def _params(tx: Tx, body: dict[str, Any]) -> dict[str, str]:
     """Every name that an order's texts may use."""
     customer, provider = UUID(body["customer_id"]), UUID(body["provider_id"])
@@ -114,6 +111,7 @@ async def _params(tx: Tx, body: dict[str, Any]) -> dict[str, str]:
     amount = body[moved or "amount_minor"]
     return {
         "title": body["title"],
+        "promise": body["promise"],
         "buyer": names["customer"],
         "seller": names["provider"],
         "by": names[body["by"]],

@@ -1,20 +1,24 @@
 """Which jobs follow from which events: the one place to look."""
 
+from handsel.deals.orders.registry import processes
 from handsel.foundation.outbox import Subscriptions
 
-_ORDER_STATES = (
-    "funded", "accepted", "declined", "expired", "revoked", "cancelled", "delivered", "objected",
-    "completed", "refunded", "shared", "settled", "closed", "charged_back",
-)  # fmt: skip
+#: Where an order has come to, and the moves that lead nowhere else.
+_ORDER_MOVES = sorted(
+    {t.name if t.stays else t.to for p in processes().values() for t in p.transitions}
+)
 
 SUBSCRIPTIONS: Subscriptions = {
-    **{f"order.{state}": ("notices.order", "credit.order") for state in _ORDER_STATES},
+    **{f"order.{move}": ("notices.order", "credit.order") for move in _ORDER_MOVES},
     "order.funded": ("notices.order", "credit.order", "messaging.card"),
     "order.settled": ("trust.settled", "notices.order", "credit.order", "search.seller"),
-    "order.refund_part": ("notices.order",),
-    "order.charge_part": ("notices.order",),
     "order.deadline_near": ("notices.deadline",),
-    "review.written": ("notices.review", "credit.review", "search.reviewed"),
+    "review.written": ("notices.review",),
+    "review.published": ("notices.review_shown", "credit.review", "search.reviewed"),
+    "review.replied": ("notices.review_reply",),
+    "arrival.noted": ("notices.arrival",),
+    "order_share.made": ("notices.shared_with",),
+    "alarm.raised": ("alerts.alarm",),
     "message.sent": ("notices.message",),
     "member.joined": ("credit.member",),
     "member.verified": ("credit.member", "search.seller"),

@@ -9,6 +9,7 @@ import msgspec
 
 Kind = Literal[
     "message_received",
+    "order_moved",
     "order_funded",
     "order_accepted",
     "order_declined",
@@ -24,6 +25,10 @@ Kind = Literal[
     "order_settled",
     "deadline_near",
     "review_received",
+    "review_published",
+    "review_replied",
+    "arrival_noted",
+    "shared_with_you",
     "payout_method_added",
     "withdrawal_paid",
     "withdrawal_returned",

@@ -1,0 +1,43 @@
+"""The processes that orders run on, loaded and checked once, with what their rooms registered."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from handsel.deals.orders import guards, money_actions
+from handsel.deals.orders.moves import Action, Batch, Guard, Kit
+from handsel.deals.process.definition import Process, load
+
+_SERVICE = Kit(
+    Path(__file__).parent,
+    guards.GUARDS,
+    money_actions.ACTIONS,
+    money_actions.BATCHES,
+    frozenset({"inspection_period", "hold_period"}),
+)
+#: A room may use what the first one registers; its own names come on top.
+KITS: tuple[Kit, ...] = (_SERVICE,)
+GUARDS: Mapping[str, Guard] = {name: guard for kit in KITS for name, guard in kit.guards.items()}
+ACTIONS: Mapping[str, Action] = {name: act for kit in KITS for name, act in kit.actions.items()}
+BATCHES: Mapping[str, Batch] = {name: act for kit in KITS for name, act in kit.batches.items()}
+
+
+@cache
+def processes() -> dict[tuple[str, int], Process]:
+    """Every shipped process by name and version. Raises ``ProcessInvalid``."""
+    found = {}
+    terms = frozenset[str]().union(*(kit.terms for kit in KITS))
+    for kit in KITS:
+        for file in sorted(kit.folder.glob("*.v*.toml")):
+            process = load(file, guards=GUARDS, actions=ACTIONS, terms=terms)
+            found[process.name, process.version] = process
+    return found
+
+
+@cache
+def current(name: str) -> Process:
+    """The version that new orders of a process are opened under. Raises ``LookupError``."""
+    versions = [process for (known, _), process in processes().items() if known == name]
+    if not versions:
+        raise LookupError(f"there is no process {name}")
+    return max(versions, key=lambda process: process.version)
