@@ -69,6 +69,18 @@ def test_every_error_is_a_problem(document: dict[str, Any]) -> None:
                 assert list(response["content"]) == [MEDIA_TYPE], (path, method, status)
 
 
+def test_the_refusals_that_any_operation_of_its_kind_has_are_documented(
+    document: dict[str, Any],
+) -> None:
+    known = {str(problem.status) for problem in Problem.registry().values()}
+
+    for path, method, operation in operations(document):
+        told = {status for status in operation["responses"] if status[0] in "45"}
+        needed = {"404"} if "{" in path else set()
+        needed |= {"401"} if operation["security"] == [{"bearer": []}] else set()
+        assert needed <= told <= known, (path, method)
+
+
 def test_every_code_is_named(document: dict[str, Any]) -> None:
     code = document["components"]["schemas"]["ProblemView"]["properties"]["code"]
 

@@ -161,6 +161,8 @@ async def test_a_settled_sale_is_set_aside_and_shown(story: Story) -> None:
     assert [(x["code"], x["account"], x["amount_minor"]) for x in seen["money"]] == [
         ("contest", "wallet", -PRICE)
     ]
+    assert seen["promise"].startswith("Evidence is due by ")
+    assert payers["promise"].startswith("The bank decides.")
     assert (payers["your_role"], payers["set_aside"]["amount_minor"]) == ("payer", START - PRICE)
     assert payers["concerned"]["amount_minor"] == START
     assert "€29.99 of yours is set aside" in await body_of(deal.seller, "chargeback_opened")
@@ -219,6 +221,7 @@ async def test_evidence_goes_once_with_the_facts_of_the_order(story: Story) -> N
     assert '"confirmed": true' in text
     seen = await newest(deal.seller)
     assert (seen["state"], seen["timeline"][-1]["step"]) == ("evidence_sent", "evidence_sent")
+    assert seen["promise"].startswith("The bank decides.")
     assert seen["timeline"][1] == seen["timeline"][1] | {"step": "evidence_given", "by_you": True}
     late = await deal.seller.refused(f"/v1/chargebacks/{mine}/accept", None, status=409)
     assert late["code"] == "evidence_sent"

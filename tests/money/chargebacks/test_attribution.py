@@ -41,6 +41,18 @@ def test_a_part_that_goes_back_is_the_newest_of_what_was_taken() -> None:
     assert found == {uid(1): {WALLET: 5, ("hold", uid(9)): 45}, uid(2): {WALLET: 30}}
 
 
+def test_a_sale_undone_takes_the_card_money_out_of_its_hold() -> None:
+    lines = [
+        Line("top_up", uid(1), 50),
+        Line("hold", uid(9), -40),
+        Line("sale_refund_card", uid(9), 30),
+    ]
+
+    found = places(lines)
+
+    assert found == {uid(1): {WALLET: 40, ("hold", uid(9)): 10}}
+
+
 def test_a_refund_to_a_card_is_that_cards_money_whatever_lay_in_the_wallet() -> None:
     lines = [
         Line("top_up", uid(1), 50),

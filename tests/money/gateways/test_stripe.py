@@ -23,6 +23,7 @@ from handsel.money.payments.gateway import (
 from handsel.money.payments.stripe.amounts import AmountRefused, from_stripe, to_stripe
 from handsel.money.payments.stripe.client import API_VERSION
 from handsel.money.payments.stripe.gateway import StripeGateway
+from handsel.money.payments.stripe.read import dispute_fee
 from tests.money.gateways.peers import stripe_settings
 from tests.money.gateways.stripe_books import SECRET, Fields
 from tests.money.gateways.stripe_double import StripeDouble
@@ -305,6 +306,20 @@ async def test_a_dispute_in_the_words_of_the_port(
     assert [e.data["fee_minor"] for e in events] == [1500, 1500, 1500, 0]
     due = datetime.fromisoformat(events[0].data["evidence_due_at"])
     assert due - events[0].occurred_at == timedelta(days=7)
+
+
+@pytest.mark.parametrize("other", ["aud", "usd"])
+def test_a_dispute_fee_in_another_currency_is_left_to_the_report(other: str) -> None:
+    dispute = {
+        "currency": "eur",
+        "balance_transactions": [
+            {"currency": other, "fee": 2000},
+            {"currency": "eur", "fee": 1500},
+            {"currency": "eur", "fee": -400},
+        ],
+    }
+
+    assert (dispute_fee(dispute), dispute_fee(dispute, back=True)) == (1500, 400)
 
 
 async def test_an_inquiry_opens_nothing_until_money_is_taken(

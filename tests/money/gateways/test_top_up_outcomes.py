@@ -53,6 +53,21 @@ async def test_a_late_answer_decides(story: Story, token: str, later: str, balan
     await story.check()
 
 
+async def test_a_bank_takes_its_payment_back_a_day_later(story: Story) -> None:
+    member, path = await started(story, "tok_dispute")
+    await story.pass_time(timedelta(hours=23))
+    assert (await member.get("/v1/chargebacks"))["items"] == []
+    assert await member.available() == (5000, 0, 0)
+
+    await story.pass_time(HOUR)
+
+    found = (await member.get("/v1/chargebacks"))["items"]
+    assert [(one["state"], one["amount"]["amount_minor"]) for one in found] == [("open", 5000)]
+    assert (await member.get(path))["state"] == "succeeded"
+    assert await member.available() == (0, 0, 0)
+    await story.check()
+
+
 @pytest.mark.parametrize("approve", [True, False])
 async def test_a_payer_confirms_or_does_not(story: Story, approve: bool) -> None:
     member, path = await started(story, "tok_3ds")

@@ -35,7 +35,11 @@ async def removed(story: Story, member: Member, bank: str) -> int:
 
 @pytest.mark.parametrize(
     ("password", "status", "code"),
-    [("not it at all", 403, "wrong_password"), (None, 422, "invalid")],
+    [
+        ("not it at all", 403, "wrong_password"),
+        (None, 422, "invalid"),
+        pytest.param("x" * 1025, 422, "invalid", id="too_long"),
+    ],
 )
 async def test_a_session_without_the_password_adds_nothing(
     story: Story, password: str | None, status: int, code: str

@@ -1,7 +1,7 @@
 """Scheduled payouts: all that may leave, to the default method, once in a period."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -47,6 +47,15 @@ async def paid_out(story: Story, member: Member) -> list[tuple[int, str]]:
     return [(row["amount"], row["origin"]) for row in rows]
 
 
+async def periods(story: Story, member: Member) -> list[date]:
+    """The first day of what each payout was for, oldest first."""
+    async with story.database.reading() as conn:
+        rows = await conn.fetch(
+            "SELECT period FROM money.withdrawals WHERE member_id = $1 ORDER BY id", id_of(member)
+        )
+    return [row["period"] for row in rows]
+
+
 @pytest.mark.parametrize(
     ("how", "now", "expected"),
     [
@@ -77,10 +86,12 @@ async def test_all_that_may_leave_goes_out_once_a_day(story: Story) -> None:
     await story.pass_time(timedelta(minutes=5))
     same_day = await paid_out(story, member)
     await story.pass_time(DAY)
+    today = (await story.now()).date()
 
     assert view["next_at"].endswith("T00:00:00Z")
     assert (before, first, same_day) == ([], [(1000, "schedule")], [(1000, "schedule")])
     assert await paid_out(story, member) == [(1000, "schedule"), (500, "schedule")]
+    assert await periods(story, member) == [today - DAY, today]
     assert await purse(story, member) == (700, 700)
     assert await skipped(member) is None
 

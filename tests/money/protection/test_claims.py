@@ -417,6 +417,8 @@ async def test_two_claims_cannot_both_have_the_last_of_the_fund(story: Story) ->
         ({"withdrawals": []}, 422, "invalid"),
         ({"what_happened": ""}, 422, "invalid"),
         ({"password": "not the password"}, 403, "wrong_password"),
+        ({"orders": ["x" * 60] * 50}, 404, "not_found"),
+        ({"orders": ["x"] * 51}, 422, "invalid"),
     ],
 )
 async def test_a_wrong_claim_moves_nothing(

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,8 +36,9 @@ def test_each_difference_has_its_name() -> None:
     }
 
 
-def test_a_kind_is_part_of_what_is_compared() -> None:
-    found = compare([line("a", -5, kind="refund")], [line("a", -5, kind="payout")])
+@pytest.mark.parametrize("unit", ["EUR", "GBP"])
+def test_a_kind_is_part_of_what_is_compared(unit: str) -> None:
+    found = compare([line("a", -5, kind="refund")], [line("a", -5, kind="payout", unit=unit)])
 
     assert [(d.kind, d.what) for d in found] == [
         ("payout", "missing_here"),

@@ -72,6 +72,20 @@ async def test_books_that_agree_have_no_difference_and_book_the_fee_once(story: 
     await story.check()
 
 
+async def test_a_fee_without_a_charge_is_booked_unless_it_is_nothing(story: Story) -> None:
+    before = await house(story, "provider_costs")
+    await change_lines(
+        story,
+        "INSERT INTO money.sandbox_lines (kind, reference, amount, unit, at)"
+        " SELECT 'fee', 'sbx_fee_' || fee, -fee, 'EUR', foundation.handsel_now()"
+        " FROM unnest(ARRAY[0, 30]) AS fee",
+    )
+
+    await run(story)
+
+    assert await house(story, "provider_costs") == before - 30
+
+
 async def test_each_planted_fault_is_found_and_none_is_invented(story: Story) -> None:
     refs = [(await paid_in(story))[1] for _ in range(5)]
     fine, gone, more, twice, unit = refs

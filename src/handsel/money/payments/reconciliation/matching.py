@@ -83,7 +83,7 @@ def _difference(
         elsewhere = there if other is None else here
         same = any(k == kind and r == reference and u != unit for k, r, u in elsewhere)
         what = "currency_differs" if same else "missing_here" if mine is None else "missing_there"
-    elif there[key][0].lines > here[key][0].lines and other % mine == 0:
+    elif mine and there[key][0].lines > here[key][0].lines and other % mine == 0:
         what = "duplicate_there"
     else:
         what = "amount_differs"
