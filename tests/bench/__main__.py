@@ -11,11 +11,13 @@ from tests.bench.ledger import (
     settlement_batch_vs_posting,
     statement_large_vs_small,
 )
+from tests.bench.orders import timer_sweep_vs_posting_batch, transition_vs_posting
 from tests.bench.posting import function_vs_six_statements, service_vs_pgbench
 from tests.bench.rounds import Effort, report
 from tests.bench.scoring import score_vs_c_api
 from tests.bench.searching import search_p95_vs_query
 from tests.bench.server import bench_server
+from tests.bench.slots import free_slots_vs_index
 
 _WITH_SERVER = {
     "posting_function_vs_six_statements": function_vs_six_statements,
@@ -26,7 +28,10 @@ _WITH_SERVER = {
     "hot_seller_vs_uniform": hot_seller_vs_uniform,
     "posting_large_vs_small": posting_large_vs_small,
     "statement_large_vs_small": statement_large_vs_small,
+    "transition_vs_posting": transition_vs_posting,
+    "timer_sweep_vs_posting_batch": timer_sweep_vs_posting_batch,
     "search_p95_vs_query": search_p95_vs_query,
+    "free_slots_vs_index": free_slots_vs_index,
 }
 _ALONE = {"score_vs_c_api": score_vs_c_api}
 

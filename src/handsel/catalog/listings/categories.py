@@ -29,6 +29,16 @@ class Cancellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     late_share_bps: Annotated[int, msgspec.Meta(ge=0, le=BPS)]
 
 
+CancellationPolicy = Literal["flexible", "moderate", "strict"]
+
+
+@cache
+def cancellation_policies() -> dict[CancellationPolicy, Cancellation]:
+    """The policies that a listing may name."""
+    text = files(__package__).joinpath("cancellation.toml").read_text("utf-8")
+    return msgspec.convert(tomllib.loads(text), dict[CancellationPolicy, Cancellation])
+
+
 class Category(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One trade: what may be offered in it, how, for how much, on which terms."""
 
@@ -39,7 +49,7 @@ class Category(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rule: Literal["allowed", "licence", "forbidden"]
     #: Only the import publishes here.
     sample_only: bool = False
-    processes: list[Literal["service"]]
+    processes: list[Literal["service", "rental"]]
     units: list[Unit]
     fulfilment: list[Fulfilment]
     service_radius_m: Annotated[int, msgspec.Meta(ge=100, le=200_000)]

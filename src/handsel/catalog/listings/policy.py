@@ -6,7 +6,7 @@ from typing import Literal
 from zoneinfo import available_timezones
 
 from handsel.catalog.listings import categories, errors
-from handsel.catalog.listings.categories import Category
+from handsel.catalog.listings.categories import Cancellation, CancellationPolicy, Category
 from handsel.catalog.listings.schemas import Point, Price, Reason
 from handsel.foundation.core.money import MAX_AMOUNT_MINOR, display, known_currencies
 from handsel_search.documents import FULFILMENTS, Fulfilment, Unit
@@ -20,6 +20,11 @@ def known_category(slug: str) -> Category:
     if category is None:
         raise errors.UnknownCategory("GET /v1/categories lists them")
     return category
+
+
+def choose_cancellation(category: Category, named: CancellationPolicy | None) -> Cancellation:
+    """The terms of the named policy, or of the category."""
+    return categories.cancellation_policies()[named] if named else category.cancellation
 
 
 def clean_title(title: str) -> str:

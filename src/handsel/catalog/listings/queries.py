@@ -16,7 +16,7 @@ PUBLIC = """
     l.id, l.storefront_id, s.handle, l.seller_id, l.state, l.version, l.category, l.kind, l.title,
     l.description, l.tags, l.unit, l.price_minor, l.currency, l.fulfilment, l.lat, l.lon,
     l.neighbourhood, l.service_radius_m, l.time_zone, l.inspection_period, l.free_until,
-    l.late_share_bps, l.response_rate, l.published_at, l.created_at, l.updated_at
+    l.late_share_bps, l.deposit_minor, l.response_rate, l.published_at, l.created_at, l.updated_at
     FROM catalog.listings l JOIN catalog.storefronts s ON s.id = l.storefront_id
 """
 OWN = "l.true_lat, l.true_lon, " + PUBLIC
@@ -48,6 +48,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     inspection_period: str
     free_until: str
     late_share_bps: int
+    deposit_minor: int
     response_rate: float | None
     published_at: datetime | None
     created_at: datetime

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from handsel.catalog.listings.categories import Cancellation, Names
+from handsel.catalog.listings.categories import Cancellation, CancellationPolicy, Names
 from handsel.catalog.listings.states import State
 from handsel.foundation.core.money import Currency, Money
 from handsel.foundation.core.schema import Input, View
@@ -37,8 +37,14 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     currency: Currency
 
 
+#: What a renter leaves as security, in minor units of the price's currency; 0 for none.
+Deposit = Annotated[int, Meta(ge=0, le=10**15, examples=[5000])]
+
+
 class ListingCreate(Input):
-    """Four fields; the category fills in the rest. A price of null asks buyers for a quote."""
+    """Four fields; the category fills in the rest. A price of null asks buyers for a quote.
+    ``deposit_minor`` is what a renter leaves as security, in the price's currency;
+    ``cancellation_policy`` names other terms than the category's."""
 
     title: Title
     category: Annotated[str, Meta(max_length=64, examples=["school-tutoring"])]
@@ -50,6 +56,8 @@ class ListingCreate(Input):
     fulfilment: Ways | None = None
     service_radius_m: Radius | None = None
     time_zone: TimeZone | None = None
+    deposit_minor: Deposit = 0
+    cancellation_policy: CancellationPolicy | None = None
 
 
 class ListingPatch(Input):
@@ -64,6 +72,8 @@ class ListingPatch(Input):
     fulfilment: Ways | UnsetType = UNSET
     service_radius_m: Radius | UnsetType = UNSET
     time_zone: TimeZone | UnsetType | None = UNSET
+    deposit_minor: Deposit | UnsetType = UNSET
+    cancellation_policy: CancellationPolicy | UnsetType | None = UNSET
 
 
 class Reason(View):
@@ -89,6 +99,7 @@ class ListingView(View):
     published_point: Point | None
     service_radius_m: int | None
     time_zone: str | None
+    deposit_minor: int
     inspection_period: str
     cancellation: Cancellation
     state: State
@@ -165,6 +176,8 @@ class ListingForOrder(msgspec.Struct, frozen=True, kw_only=True):
     fulfilment: list[Fulfilment]
     price_minor: int | None
     currency: str | None
+    deposit_minor: int
+    time_zone: str | None
     inspection_period: str
     cancellation: Cancellation
     processes: list[str]

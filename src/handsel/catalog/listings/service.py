@@ -13,9 +13,11 @@ import msgspec
 from msgspec import UNSET
 
 from handsel.catalog.listings import errors, policy, queries, states, storefronts, views
+from handsel.catalog.listings.categories import Category
 from handsel.catalog.listings.documents import document_for_index as document_for_index
 from handsel.catalog.listings.documents import documents_after as documents_after
 from handsel.catalog.listings.documents import documents_of_seller as documents_of_seller
+from handsel.catalog.listings.policy import check_time_zone as check_time_zone
 from handsel.catalog.listings.queries import Listing
 from handsel.catalog.listings.schemas import (
     ListingCard,
@@ -38,16 +40,17 @@ Place = Point | Literal["remote"]
 _INSERT = """
     INSERT INTO catalog.listings (storefront_id, seller_id, state, category, kind, title,
         description, tags, unit, price_minor, currency, fulfilment, true_lat, true_lon, lat, lon,
-        service_radius_m, time_zone, inspection_period, free_until, late_share_bps,
+        service_radius_m, time_zone, inspection_period, free_until, late_share_bps, deposit_minor,
         created_at, updated_at)
     VALUES ($1, $2, 'draft', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-            $18, $19, $20, $21, $21)
+            $18, $19, $20, $21, $22, $22)
     RETURNING id
 """
 _UPDATE = """
     UPDATE catalog.listings SET version = version + 1, title = $2, description = $3, tags = $4,
         unit = $5, price_minor = $6, currency = $7, fulfilment = $8, true_lat = $9, true_lon = $10,
-        lat = $11, lon = $12, service_radius_m = $13, time_zone = $14, updated_at = $15
+        lat = $11, lon = $12, service_radius_m = $13, time_zone = $14, deposit_minor = $15,
+        free_until = $16, late_share_bps = $17, updated_at = $18
     WHERE id = $1
 """
 _MOVE = """
@@ -67,6 +70,7 @@ async def create(tx: Tx, secret: bytes, seller: Principal, data: ListingCreate) 
     policy.check_time_zone(data.time_zone)
     ways = policy.choose_fulfilment(category, data.place, data.fulfilment)
     radius_m = data.service_radius_m or (category.service_radius_m if "at_yours" in ways else None)
+    cancellation = policy.choose_cancellation(category, data.cancellation_policy)
     storefront = await storefronts.ensure(tx, seller)
     listing_id: UUID = await tx.fetchval(
         _INSERT,
@@ -84,8 +88,9 @@ async def create(tx: Tx, secret: bytes, seller: Principal, data: ListingCreate) 
         radius_m,
         data.time_zone,
         category.inspection_period,
-        category.cancellation.free_until,
-        category.cancellation.late_share_bps,
+        cancellation.free_until,
+        cancellation.late_share_bps,
+        data.deposit_minor,
         tx.now,
     )
     return views.own_view(await _own(tx, seller, listing_id))
@@ -120,6 +125,9 @@ async def edit(
         *_points(_place(new), secret),
         new.service_radius_m,
         new.time_zone,
+        new.deposit_minor,
+        new.free_until,
+        new.late_share_bps,
         tx.now,
     )
     return await _changed(tx, seller, row)
@@ -188,7 +196,7 @@ def _patched(row: Listing, patch: ListingPatch) -> Listing:
     """The row with the patch applied and checked. A changed kind of price or place chooses the
     category's default unit or fulfilment again, unless the patch names one."""
     category = policy.known_category(row.category)
-    new = msgspec.structs.replace(row, **_plain(patch))
+    new = msgspec.structs.replace(row, **_plain(category, patch))
     price = _price_of(row) if patch.price is UNSET else patch.price
     place = _place(row) if patch.place is UNSET else patch.place
     policy.check_price(price if patch.price is not UNSET else None)
@@ -207,7 +215,7 @@ def _patched(row: Listing, patch: ListingPatch) -> Listing:
     )
 
 
-def _plain(patch: ListingPatch) -> dict[str, object]:
+def _plain(category: Category, patch: ListingPatch) -> dict[str, object]:
     """The fields that need no look at another field."""
     given: dict[str, object] = {}
     if patch.title is not UNSET:
@@ -217,7 +225,10 @@ def _plain(patch: ListingPatch) -> dict[str, object]:
     if patch.time_zone is not UNSET:
         policy.check_time_zone(patch.time_zone)
         given["time_zone"] = patch.time_zone
-    for name in ("tags", "service_radius_m"):
+    if patch.cancellation_policy is not UNSET:
+        terms = policy.choose_cancellation(category, patch.cancellation_policy)
+        given |= {"free_until": terms.free_until, "late_share_bps": terms.late_share_bps}
+    for name in ("tags", "service_radius_m", "deposit_minor"):
         if getattr(patch, name) is not UNSET:
             given[name] = getattr(patch, name)
     return given
