@@ -1,4 +1,4 @@
-"""Disputes: filled in by its own part.
+"""Disputes: their rows, timers, offers, evidence and timeline; money that goes back after a sale.
 
 Revision: 0019, after 0018.
 """

@@ -104,6 +104,16 @@ def on_part(fee: Fee, part_minor: int, price_minor: int) -> Fee:
     )
 
 
+def grown(fee: Fee, price_minor: int, currency: str) -> Fee:
+    """The fee of a price that the two have raised: at the rate that was frozen at sale."""
+    return _fee(price_minor, currency, fee.rate_bps, fee.reason, current())
+
+
+def none(fee: Fee) -> Fee:
+    """No fee is taken after all."""
+    return msgspec.structs.replace(fee, amount_minor=0, fund_share_minor=0, tax_minor=0)
+
+
 def _fee(price_minor: int, currency: str, rate_bps: int, reason: str, table: FeeTable) -> Fee:
     amount = share_bps(price_minor, rate_bps)
     cap = table.cap_minor.get(currency)

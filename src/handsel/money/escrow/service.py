@@ -21,6 +21,11 @@ def hold(
     ledger.open_hold(tx, order_id, wallet, escrow, amount_minor, expires_at)
 
 
+def raise_hold(tx: Tx, order_id: UUID, amount_minor: int) -> None:
+    """More from the payer's wallet into an open hold. Refused when the wallet has less."""
+    ledger.raise_hold(tx, order_id, amount_minor)
+
+
 def refund_part(tx: Tx, order_id: UUID, amount_minor: int) -> None:
     """A part of the hold back to the payer; the rest stays held."""
     ledger.refund_part(tx, order_id, amount_minor)
@@ -113,6 +118,57 @@ async def pending(tx: Tx, order_id: UUID) -> int:
     await tx.execute("SELECT money.lock_holds($1)", [order_id])
     found: int = await tx.fetchval("SELECT pending FROM money.holds WHERE id = $1", order_id)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Stake:
+    """What of an order waits, gross. ``sold``: it was released, and waits for its hold period;
+    ``until``: when the hold ends. ``touched``: a bank has taken of it what was sold."""
+
+    gross_minor: int
+    sold: bool
+    until: datetime
+    touched: bool = False
+
+
+async def stake(tx: Tx, order_id: UUID) -> Stake | None:
+    """What of an order waits and could be shared, None when nothing does; the hold is locked."""
+    await tx.execute("SELECT money.lock_holds($1)", [order_id])
+    row = await tx.fetchrow(
+        "SELECT state, amount, refunded, released, fee, pending, undone, expires_at"
+        " FROM money.holds WHERE id = $1",
+        order_id,
+    )
+    if row is None:
+        return None
+    if row["state"] == "open":
+        return Stake(row["amount"] - row["refunded"], False, row["expires_at"])
+    if not row["pending"] or row["undone"]:
+        return None
+    gross, touched = row["pending"] + row["fee"], row["pending"] != row["released"]
+    return Stake(gross, True, row["expires_at"], touched)
+
+
+def undo_sale(tx: Tx, sold: Sale, kept: Sale) -> None:
+    """A sale that waits shrinks to ``kept``: the difference goes back to the payer, of the fee too.
+
+    What had come by card goes back as card money. Once for an order; refused with
+    ``nothing_pending`` where less waits, with ``payment_disputed`` while a chargeback runs.
+    """
+    was, rest = sold.fee, kept.fee
+    fee = was.amount_minor - rest.amount_minor
+    # Each line is rounded by itself: what the others give back of a unit, the house does not.
+    tax = min(was.tax_minor - rest.tax_minor, fee)
+    fund = min(was.fund_share_minor - rest.fund_share_minor, fee - tax)
+    tx.call(
+        "money.refund_pending",
+        ("uuid", "bigint", "bigint", "bigint", "bigint"),
+        sold.order_id,
+        sold.amount_minor - kept.amount_minor - fee,
+        fee - fund - tax,
+        fund,
+        tax,
+    )
 
 
 async def disputed(tx: Tx, order_ids: Sequence[UUID]) -> list[UUID]:

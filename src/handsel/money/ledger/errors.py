@@ -116,6 +116,12 @@ class NothingPending(Conflict):
     code = "nothing_pending"
 
 
+class SaleUndoneAlready(Conflict):
+    """What waited of this sale has gone back already"""
+
+    code = "sale_undone_already"
+
+
 class NotWithdrawable(Conflict):
     """Money that came by card can be spent or go back to its card, not be withdrawn"""
 

@@ -76,9 +76,17 @@ def post(tx: Tx, transfers: Sequence[Transfer], reference: UUID) -> None:
 
 
 def open_hold(
-    tx: Tx, hold: UUID, payer: Account, escrow: Account, amount_minor: int, expires_at: datetime
+    tx: Tx,
+    hold: UUID,
+    payer: Account,
+    escrow: Account,
+    amount_minor: int,
+    expires_at: datetime,
+    *,
+    reference: UUID | None = None,
 ) -> None:
-    """Move money from the payer into escrow until ``expires_at`` (at most 75 days from now)."""
+    """Move money from the payer into escrow until ``expires_at`` (at most 75 days from now).
+    ``reference`` is what it is held for, if that is not the owner of the escrow account."""
     tx.call(
         "money.open_hold",
         _OPEN_HOLD,
@@ -87,7 +95,7 @@ def open_hold(
         escrow.id,
         amount_minor,
         payer.unit,
-        escrow.owner,
+        reference or escrow.owner,
         min(expires_at, tx.now + LONGEST_HOLD),
     )
 
@@ -106,6 +114,11 @@ def post_batch(tx: Tx, transfers: Sequence[tuple[Transfer, UUID]]) -> None:
         [reference for _, reference in transfers],
         [None for _ in transfers],
     )
+
+
+def raise_hold(tx: Tx, hold: UUID, amount: int) -> None:
+    """Hold ``amount`` more for an open hold, from its payer's account."""
+    tx.call("money.raise_hold", ("uuid", "bigint"), hold, amount)
 
 
 def refund_part(tx: Tx, hold: UUID, amount_minor: int) -> None:

@@ -5,6 +5,7 @@ import re
 
 from handsel.foundation.core.cards import holds_card_number
 from handsel.foundation.core.errors import CardNumberRefused, Invalid
+from handsel.foundation.core.money import MINUTE
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.errors import on_constraint
 from handsel.foundation.db.pool import Connection
@@ -36,6 +37,9 @@ REFERS_TO = {
     "hold": "ord",
     "refund": "ord",
     "partial_refund": "ord",
+    "arrive": "ord",
+    "sale_refund": "ord",
+    "sale_refund_card": "ord",
     "settle": "ord",
     "reserve_released": "ord",
     "provisional_credit": "clm",
@@ -80,6 +84,8 @@ async def wallet(conn: Connection, principal: Principal) -> WalletView:
     me = principal.member_id
     own: dict[str, dict[str, tuple[int, int]]] = {}
     for kind, unit, balance, restricted in await ledger_queries.balances(conn, me):
+        if unit == MINUTE:
+            continue  # hours are no money: GET /v1/time-credits/account
         own.setdefault(unit, {})[kind] = balance, restricted
     held = await ledger_queries.held_by_payer(conn, [Account("wallet", me, u).id for u in own])
     pending = await ledger_queries.pending_of(conn, me)

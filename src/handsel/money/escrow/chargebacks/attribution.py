@@ -128,13 +128,14 @@ def _leave(money: _Coloured, line: Line, amount: int, top_up_of: Mapping[UUID, U
 
 def _come(money: _Coloured, line: Line, amount: int, top_up_of: Mapping[UUID, UUID]) -> None:
     own = top_up_of.get(line.about)
-    if line.code == "top_up":
+    # Card money that somebody else has given is nobody's card here: a top-up of its own.
+    if line.code in ("top_up", "arrive"):
         money.add(WALLET, line.about, amount)
         return
     source: Place
     if line.code == "card_refund_failed" and own is not None:
         source = ("card", own)
-    elif line.code in ("refund", "partial_refund"):
+    elif line.code in ("refund", "partial_refund", "sale_refund_card"):
         source = ("hold", line.about)
     elif line.code == "contest_returned":
         source = ("contested", line.about)

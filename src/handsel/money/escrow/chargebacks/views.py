@@ -30,7 +30,7 @@ SELECT c.*, c.member_id = $1 AS is_payer, p.concerned, p.orders,
             WHERE e.chargeback_id = c.id AND e.round = c.round AND e.member_id = $1) AS may_give
   FROM money.chargebacks c CROSS JOIN LATERAL (
     SELECT coalesce(sum(p.amount), 0)::bigint AS concerned,
-           coalesce(array_agg(h.reference_id ORDER BY h.id) FILTER (WHERE h.id IS NOT NULL), '{}')
+           coalesce(array_agg(DISTINCT h.reference_id) FILTER (WHERE h.id IS NOT NULL), '{}')
            AS orders
       FROM money.chargeback_parts p LEFT JOIN money.holds h ON h.id = p.hold_id
      WHERE p.chargeback_id = c.id AND p.round = c.round AND p.place <> 'untraced'
