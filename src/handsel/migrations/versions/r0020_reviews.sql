@@ -14,8 +14,12 @@ ALTER TABLE deals.reviews
     ADD COLUMN weight_bps int CHECK (weight_bps BETWEEN 0 AND 10000),
     ADD COLUMN reply text CHECK (length(reply) BETWEEN 1 AND 2000),
     ADD COLUMN replied_at timestamptz;
-UPDATE deals.reviews
-   SET state = 'closed', closes_at = created_at, published_at = created_at, weight_bps = 10000;
+UPDATE deals.reviews r
+   SET state = 'closed', closes_at = created_at, published_at = created_at,
+       weight_bps = CASE WHEN EXISTS (
+           SELECT FROM deals.reviews e
+            WHERE e.author_id = r.author_id AND e.subject_id = r.subject_id AND e.id < r.id)
+           THEN 0 ELSE 10000 END;
 ALTER TABLE deals.reviews
     ALTER COLUMN state DROP DEFAULT,
     ALTER COLUMN closes_at SET NOT NULL,
