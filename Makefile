@@ -8,7 +8,7 @@ export PORT HANDSEL_HOME
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint types contracts bench soak reset lock clean
+.PHONY: help install run demo test lint types contracts bench soak lives reset lock clean
 
 help: ## What there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -41,6 +41,10 @@ bench: install ## Figures against fixed baselines, one JSON line each
 STEPS ?= 1000000
 soak: install ## A million money commands against the auditor (STEPS, SEED)
 	@exec $(BIN)/python -m tests.money.proof.soak --steps $(STEPS) $(if $(SEED),--seed $(SEED))
+
+LIVES ?= 500
+lives: install ## Random orders on PostgreSQL and on the pure engine, step by step (LIVES, SEED)
+	@HANDSEL_LIVES=$(LIVES) HANDSEL_SEED=$(or $(SEED),1) $(BIN)/pytest -q tests/deals/process/test_lives.py
 
 reset: install ## Delete the embedded database with all its data
 	@exec $(BIN)/handsel db reset --yes

@@ -8,10 +8,12 @@ from uuid import uuid4
 import httpx
 
 from handsel.deals.orders import service as orders
+from handsel.foundation.core.ids import decode
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database
 from handsel.front import invariants
 from handsel.front.worker.inline import InlineWorker
+from handsel.people.members import service as members
 from handsel.people.members.schemas import Kind
 from tests.factories.members import PASSWORD, create_member
 
@@ -98,6 +100,13 @@ class Story:
         handle = f"{name}{uuid4().hex[:10]}"
         made = await create_member(self.database, handle, verified=kinds)
         return Member(handle, made.public_id, made.token, self.http)
+
+    async def returns(self, member: Member) -> None:
+        """A month has passed: the member logs in again."""
+        opened = await self.database.run(
+            lambda tx: members.open_session(tx, decode("mem", member.id))
+        )
+        member.token = opened.token
 
     async def now(self) -> datetime:
         """The business time."""

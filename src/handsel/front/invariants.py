@@ -12,7 +12,13 @@ import msgspec
 
 from handsel.deals.orders.registry import processes
 from handsel.foundation.db.pool import Connection
+from handsel.front.invariants_of_agreements import AGREEMENTS
+from handsel.front.invariants_of_bonds import bonds
+from handsel.front.invariants_of_bookings import BOOKINGS
 from handsel.front.invariants_of_chargebacks import CHARGEBACKS
+from handsel.front.invariants_of_disputes import DISPUTES
+from handsel.front.invariants_of_people import PEOPLE
+from handsel.front.invariants_of_reviews import REVIEWS
 
 _SAMPLE = 5
 
@@ -49,16 +55,11 @@ _TRANSFERS = ("money.transfers", "money.accounts")
 _HOLDS = ("money.holds", "money.transfers")
 _ORDERS = ("deals.orders", "deals.moves", "deals.timers", "money.holds")
 _WRITTEN_ONCE = (
-    "money.transfers",
-    "deals.moves",
-    "people.messages",
-    "people.decisions",
-    "foundation.audit_entries",
+    "money.transfers", "deals.moves", "deals.dispute_moves", "deals.mandate_charges",
+    "deals.offers", "people.messages", "people.decisions", "foundation.audit_entries",
     "foundation.audit_seals",
-    "money.ledger_seals",
-    "money.periods",
-    "money.period_balances",
-)
+    "money.ledger_seals", "money.periods", "money.period_balances",
+)  # fmt: skip
 #: Every state of every process in which an order's money is held.
 _HELD = ", ".join(
     f"('{process.name}', {process.version}, '{name}')"
@@ -164,7 +165,7 @@ CHECKS: tuple[Check, ...] = (
         "SELECT count(*) FROM money.holds WHERE state <> 'open'",
         "SELECT h.id AS what FROM money.holds h LEFT JOIN money.transfers t ON t.hold_id = h.id"
         " GROUP BY h.id HAVING"
-        " h.released <> coalesce(sum(t.amount) FILTER (WHERE t.code = 'release'), 0)"
+        " h.released <> coalesce(sum(t.amount) FILTER (WHERE t.code IN ('release', 'arrive')), 0)"
         " OR h.refunded <> coalesce(sum(t.amount) FILTER"
         " (WHERE t.code IN ('refund', 'partial_refund')), 0)"
         " OR h.fee <> coalesce(sum(t.amount) FILTER"
@@ -296,8 +297,8 @@ CHECKS: tuple[Check, ...] = (
         _ORDERS,
         "SELECT count(*) FROM deals.moves WHERE transition IN ('settle', 'settle_share')",
         "SELECT s.order_id AS what FROM deals.moves s JOIN deals.orders o ON o.id = s.order_id"
-        " JOIN deals.moves c ON c.order_id = s.order_id AND c.to_state IN ('completed', 'shared')"
-        " AND c.to_state <> c.from_state"
+        " JOIN deals.moves c ON c.order_id = s.order_id AND c.to_state <> c.from_state"
+        " AND c.to_state IN ('completed', 'shared', 'unreturned')"
         " WHERE s.transition IN ('settle', 'settle_share')"
         " AND (o.hold_period IS NULL OR s.at < c.at + o.hold_period)",
     ),
@@ -308,7 +309,7 @@ CHECKS: tuple[Check, ...] = (
         _ORDERS,
         "SELECT count(*) FROM deals.orders",
         "SELECT o.id AS what FROM deals.orders o"
-        " LEFT JOIN money.holds h ON h.reference_id = o.id AND h.state = 'open'"
+        " LEFT JOIN money.holds h ON h.id = o.id AND h.state = 'open'"
         f" WHERE ({_IS_HELD}) <> (h.id IS NOT NULL)"
         " OR (h.id IS NOT NULL AND (h.amount <> o.amount OR h.unit <> o.unit))"
         f" OR ({_IS_HELD} AND NOT EXISTS"
@@ -370,7 +371,8 @@ CHECKS: tuple[Check, ...] = (
         " WHERE EXISTS (SELECT FROM money.periods)"
         " AND closed_until <> (SELECT max(ends_on) FROM money.periods)",
     ),
-    *(Check(*parts) for parts in CHARGEBACKS),
+    *(Check(*parts) for parts in (*CHARGEBACKS, *bonds(_IS_HELD), *DISPUTES)),
+    *(Check(*parts) for parts in (*REVIEWS, *AGREEMENTS, *PEOPLE, *BOOKINGS)),
 )
 
 

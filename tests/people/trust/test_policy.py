@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from handsel.people.members.schemas import Kind
 from handsel.people.trust.grades import grade, steps_to
-from handsel.people.trust.policy import decide, may_receive, payout_allowed
+from handsel.people.trust.policy import decide, deposit_waived, may_receive, payout_allowed
 from handsel.people.trust.schemas import Party, ScoreSeen
 from handsel.people.trust.table import Tier
 from tests.people.trust.parties import (
@@ -228,3 +229,16 @@ def test_receiving_and_withdrawing(who: Party, receives: str | None, withdraws: 
         assert verdict.allowed is (code is None)
         assert [reason.code for reason in verdict.reasons] == ([code] if code else [])
         assert bool(verdict.path) is (code is not None)
+
+
+@pytest.mark.parametrize(
+    ("record", "kinds", "waived"),
+    [(None, T2_KINDS, False), ("T3", T2_KINDS, False), ("T4", T4_KINDS, True)],
+    ids=["verified", "established", "trusted"],
+)
+def test_trusted_members_borrow_without_a_deposit(
+    record: str | None, kinds: tuple[Kind, ...], waived: bool
+) -> None:
+    borrower = party(kinds, record=record, financial=scored(700), social=scored(700))
+
+    assert deposit_waived(POLICY, borrower, NOW) is waived

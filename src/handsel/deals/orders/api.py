@@ -7,7 +7,17 @@ from litestar import Controller, Response, get, post
 from litestar.params import QueryParameter
 
 from handsel.deals.orders import queries, service
-from handsel.deals.orders.schemas import OrderInput, OrderPage, OrderView, Timeline, TransitionInput
+from handsel.deals.orders.codes import CodeView, of_holder
+from handsel.deals.orders.schemas import (
+    OrderInput,
+    OrderPage,
+    OrderView,
+    ProposalView,
+    RebookInput,
+    Timeline,
+    TransitionInput,
+)
+from handsel.deals.orders.views import proposal_view
 from handsel.foundation.core.ids import decode
 from handsel.foundation.core.paging import IdPages
 from handsel.foundation.core.settings import Settings
@@ -75,6 +85,33 @@ class OrderController(Controller):
         """Move an order: fund, revoke, accept, decline, deliver, approve, object, cancel …"""
         order_id = decode("ord", order)
         return await work.run(lambda tx: service.transition(tx, principal, order_id, data))
+
+    @post("/{order:str}/rebook", responses=documented(400, 401, 403, 404, 409, 422))
+    async def rebook(
+        self, order: str, data: RebookInput, principal: Principal, work: Work
+    ) -> Response[OrderView]:
+        """Order the same again: a new order at the price of today. Nothing is paid until you fund
+        it."""
+        order_id = decode("ord", order)
+        return await work.run(lambda tx: service.rebook(tx, principal, order_id, data), status=201)
+
+    @get("/{order:str}/codes", responses=documented(401, 404))
+    async def codes(self, order: str, principal: Principal, database: Database) -> list[CodeView]:
+        """The codes that you show at a meeting; the other side enters them."""
+        order_id = decode("ord", order)
+        async with database.reading() as conn:
+            view = await service.read(conn, principal, order_id)
+            return await of_holder(conn, order_id, view.your_role)
+
+    @get("/{order:str}/proposals", responses=documented(401, 404))
+    async def proposals(
+        self, order: str, principal: Principal, database: Database
+    ) -> list[ProposalView]:
+        """What either side proposes and the other may accept, newest first."""
+        order_id = decode("ord", order)
+        async with database.reading() as conn:
+            await service.read(conn, principal, order_id)
+            return [proposal_view(one) for one in await queries.proposals(conn, order_id)]
 
     @get("/{order:str}/timeline", responses=documented(401, 404))
     async def timeline(self, order: str, principal: Principal, database: Database) -> Timeline:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from handsel.deals.orders import moving, queries
+from handsel.deals.orders import bonds, moving, queries
 from handsel.deals.orders.moves import Move
 from handsel.deals.orders.queries import Order
 from handsel.deals.orders.registry import current, processes
@@ -17,8 +17,15 @@ from handsel.foundation.db.uow import Tx
 from handsel.money.escrow import service as escrow
 
 LOST = "chargeback.lost"
+_OF_RENTALS = {
+    "release_and_return", "release_and_capture", "release_and_capture_whole", "settle_all",
+    "share_by_policy_and_return", "share_all_by_ruling",
+}  # fmt: skip
 #: What the ledger refuses while a chargeback runs; a refund goes on.
-_STOPPED = frozenset({"release", "settle", "share_by_policy", "share_halves"})
+_STOPPED = frozenset(
+    {"release", "settle", "share_by_policy", "share_halves", "share_by_ruling", "arrive"}
+    | _OF_RENTALS
+)
 
 
 async def rest(tx: Tx, order_ids: Sequence[UUID]) -> None:
@@ -52,8 +59,13 @@ async def lose(tx: Tx, order_id: UUID) -> None:
     names = {t.name for t in process.leaving(order.state) if t.on == LOST}
     if not names:
         return
+    if await bonds.lose(tx, order.id):
+        await wake(tx, [order.id])
+        return
     if "charge_back" in names:
         name = "charge_back"
+    elif process.states[order.state].funded:
+        (name,) = names
     else:
         left = await escrow.pending(tx, order.id)
         if left == order.net_minor:

@@ -1,23 +1,37 @@
 """The guards of the processes: each may refuse a move, and says why. None moves anything."""
 
+from datetime import timedelta
+
 import msgspec
 
+from handsel.deals.orders import queries
 from handsel.deals.orders.errors import (
+    AgreedBefore,
     AmountMissing,
     CancellingCosts,
     CancellingIsFree,
     CannotReceive,
+    NotAgreedBefore,
+    NothingMissed,
     NotRevocable,
     NotStarted,
     PartTooLarge,
     ProofMissing,
     ReasonMissing,
+    RulingDoesNotSum,
+    TooEarlyToMeet,
+    TooManyRounds,
 )
 from handsel.deals.orders.moves import Guard, Move
 from handsel.deals.orders.queries import Order
 from handsel.foundation.db.uow import Tx
 from handsel.people.trust import service as trust
 
+#: How long before the agreed start two people may meet.
+_MEET_BEFORE = timedelta(hours=1)
+#: Whoever is late for so long has not come; after a day it is too late to say so.
+_MISSED_AFTER, _MISSED_UNTIL = timedelta(minutes=15), timedelta(hours=24)
+_CHANGE_ROUNDS = 2
 #: An objection needs words; an empty proof is no proof.
 _SHORTEST_NOTE = 3
 
@@ -81,8 +95,8 @@ async def started(tx: Tx, move: Move) -> None:
 
 
 async def proof_given(_: Tx, move: Move) -> None:
-    """A delivery says what was done."""
-    if len(move.data.note.strip()) < _SHORTEST_NOTE:
+    """A delivery says what was done, unless the two are known to have met."""
+    if move.order.state != "in_progress" and len(move.data.note.strip()) < _SHORTEST_NOTE:
         raise ProofMissing
 
 
@@ -101,6 +115,45 @@ async def part_is_left(_: Tx, move: Move) -> None:
         raise PartTooLarge(left_minor=move.order.left)
 
 
+async def agreed_now(_: Tx, move: Move) -> None:
+    """No part of an agreement: the seller has yet to accept."""
+    if move.order.parent_id is not None:
+        raise AgreedBefore
+
+
+async def agreed_before(_: Tx, move: Move) -> None:
+    """A part of an agreement that both sides have accepted."""
+    if move.order.parent_id is None:
+        raise NotAgreedBefore
+
+
+async def near_the_start(tx: Tx, move: Move) -> None:
+    """The agreed time has nearly come, or there is none."""
+    starts_at = move.order.terms.starts_at
+    if starts_at is not None and tx.now < starts_at - _MEET_BEFORE:
+        raise TooEarlyToMeet
+
+
+async def start_was_missed(tx: Tx, move: Move) -> None:
+    """A start was agreed, and it passed a while ago, but not too long."""
+    starts_at = move.order.terms.starts_at
+    if starts_at is None or not (starts_at + _MISSED_AFTER <= tx.now <= starts_at + _MISSED_UNTIL):
+        raise NothingMissed
+
+
+async def rounds_left(tx: Tx, move: Move) -> None:
+    """Changes are asked for so often and no more."""
+    if await queries.times_made(tx, move.order.id, move.data.name) >= _CHANGE_ROUNDS:
+        raise TooManyRounds
+
+
+async def ruling_sums(_: Tx, move: Move) -> None:
+    """The customer's part is no more than what is held."""
+    part = move.data.customer_minor
+    if part is None or part > move.order.left:
+        raise RulingDoesNotSum(left_minor=move.order.left)
+
+
 GUARDS: dict[str, Guard] = {
     "within_limits": within_limits,
     "confirmed": confirmed,
@@ -112,4 +165,10 @@ GUARDS: dict[str, Guard] = {
     "proof_given": proof_given,
     "reason_given": reason_given,
     "part_is_left": part_is_left,
+    "agreed_now": agreed_now,
+    "agreed_before": agreed_before,
+    "near_the_start": near_the_start,
+    "start_was_missed": start_was_missed,
+    "rounds_left": rounds_left,
+    "ruling_sums": ruling_sums,
 }

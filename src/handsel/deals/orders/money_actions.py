@@ -45,9 +45,7 @@ async def refund_part(tx: Tx, move: Move) -> list[MoneyLine]:
 
 async def release(tx: Tx, move: Move) -> list[MoneyLine]:
     """What is left to the provider's pending money, less its share of the fee of the sale."""
-    sale = _sale(move.order)
-    escrow.release(tx, sale)
-    return _sold(move.order, sale)
+    return released(tx, move.order)
 
 
 async def share_by_policy(tx: Tx, move: Move) -> list[MoneyLine]:
@@ -59,6 +57,34 @@ async def share_by_policy(tx: Tx, move: Move) -> list[MoneyLine]:
 async def share_halves(tx: Tx, move: Move) -> list[MoneyLine]:
     """Half each; a unit that cannot be halved is the customer's."""
     return _split(tx, move.order, weights=(1, 1))
+
+
+async def share_as_agreed(tx: Tx, move: Move) -> list[MoneyLine]:
+    """As one side proposed and the other accepted."""
+    assert move.proposal is not None
+    assert move.proposal.customer_minor is not None
+    return split_at(tx, move.order, move.proposal.customer_minor)
+
+
+async def share_by_ruling(tx: Tx, move: Move) -> list[MoneyLine]:
+    """As a dispute was decided: ``customer_minor`` back, the rest to the provider."""
+    assert move.data.customer_minor is not None
+    return split_at(tx, move.order, move.data.customer_minor)
+
+
+async def refund_from_sale(tx: Tx, move: Move) -> list[MoneyLine]:
+    """As ``share_by_ruling``, out of a sale that waits for its hold period."""
+    order, back = move.order, move.data.customer_minor
+    assert back is not None
+    kept = order.left - back
+    fee = fees.on_part(order.terms.fee, kept, order.amount)
+    if back:
+        rest = Sale(order.id, order.provider_id, kept, order.unit, fee)
+        escrow.undo_sale(tx, _sale(order), rest)
+    order.net_minor = kept - fee.amount_minor
+    if not kept:
+        trust.release(tx, order.id)
+    return _paid(fee, kept, back)
 
 
 async def settle(tx: Tx, move: Move) -> list[MoneyLine]:
@@ -100,11 +126,21 @@ ACTIONS: dict[str, Action] = {
     "share_by_policy": share_by_policy,
     "release": release,
     "share_halves": share_halves,
+    "share_as_agreed": share_as_agreed,
+    "share_by_ruling": share_by_ruling,
+    "refund_from_sale": refund_from_sale,
     "settle": settle,
     "forfeit": forfeit,
 }
 #: What time lets happen to many orders at once.
 BATCHES: dict[str, Batch] = {"release": release_many, "settle": settle_many}
+
+
+def released(tx: Tx, order: Order) -> list[MoneyLine]:
+    """Release what is held of an order to its provider's pending money."""
+    sale = _sale(order)
+    escrow.release(tx, sale)
+    return _sold(order, sale)
 
 
 def _refund(tx: Tx, order: Order, *, expired: bool) -> list[MoneyLine]:
@@ -124,12 +160,18 @@ def _sold(order: Order, sale: Sale) -> list[MoneyLine]:
 
 
 def _split(tx: Tx, order: Order, weights: tuple[int, int]) -> list[MoneyLine]:
-    """Share the hold between customer and provider, whose part waits like a whole price.
+    back, _ = allocate(order.left, weights)
+    return split_at(tx, order, back)
+
+
+def split_at(tx: Tx, order: Order, back: int) -> list[MoneyLine]:
+    """Share the hold: ``back`` to the customer, the rest to the provider, whose part waits like a
+    whole price.
 
     The payer's exposure goes on until it is settled: money that reaches the provider counts against
     the limits, or a pair could move any sum by cancelling late, again and again.
     """
-    back, kept = allocate(order.left, weights)
+    kept = order.left - back
     if kept == 0:
         order.net_minor = 0
         return _refund(tx, order, expired=False)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
-from handsel.deals.orders.queries import Order
+from handsel.deals.orders.queries import Order, Proposal
 from handsel.deals.orders.schemas import MoneyLine, TransitionInput
 from handsel.deals.process.definition import SYSTEM, Role
 from handsel.foundation.db.uow import Tx
@@ -17,6 +17,8 @@ class Move:
     """A move in the making: what guards and actions may look at, and what they found out.
 
     ``decision``: what trust said, where a guard asked; it is reserved with the move.
+    ``proposal``: what the other side has proposed and this move accepts. ``deposit``: what trust
+    said of the deposit, which is a payment of its own beside the price.
     """
 
     order: Order
@@ -24,6 +26,8 @@ class Move:
     role: Role = SYSTEM
     actor_id: UUID | None = None
     decision: Decision | None = None
+    proposal: Proposal | None = None
+    deposit: Decision | None = None
 
     def payment(self) -> Payment:
         """What trust is asked about."""
@@ -42,7 +46,9 @@ class Move:
 Guard = Callable[[Tx, Move], Awaitable[None]]
 #: Moves the order's money and says how: the lines of the timeline.
 Action = Callable[[Tx, Move], Awaitable[list[MoneyLine]]]
-#: The same for many orders in one go, a list of lines for each.
+#: Writes down what belongs to the move and moves no money.
+Write = Callable[[Tx, Move], Awaitable[None]]
+#: An action for many orders in one go, a list of lines for each.
 Batch = Callable[[Tx, Sequence[Order]], list[list[MoneyLine]]]
 
 
@@ -58,3 +64,4 @@ class Kit:
     actions: Mapping[str, Action] = field(default_factory=dict)
     batches: Mapping[str, Batch] = field(default_factory=dict)
     terms: frozenset[str] = frozenset()
+    writes: Mapping[str, Write] = field(default_factory=dict)

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from handsel.catalog.availability import service as availability
 from handsel.deals.orders import queries
 from handsel.deals.orders.errors import DeadlinePassed
 from handsel.deals.orders.moves import Move
 from handsel.deals.orders.queries import Order
-from handsel.deals.orders.registry import ACTIONS, GUARDS, processes
+from handsel.deals.orders.registry import ACTIONS, GUARDS, WRITES, processes
 from handsel.deals.orders.schemas import MoneyLine, OrderView, TransitionInput
 from handsel.deals.orders.timing import timer_columns, timers_of
 from handsel.deals.orders.views import promise_of, view_of
@@ -36,17 +37,24 @@ async def transition(
 ) -> Answer[OrderView]:
     """Move an order. Raises ``TransitionNotAllowed`` (409), ``NotYourMove`` (403), what a guard
     refuses, and what the ledger refuses when the work is sent."""
+    order, role = await own_order(tx, principal, order_id)
+    process = process_of(order)
+    chosen = engine.choose(process, order.state, data.name, role)
+    await make(tx, Move(order, data, role, principal.member_id), process, chosen)
+    return Answer(as_view(order, process, role), version=order.version)
+
+
+async def own_order(tx: Tx, principal: Principal, order_id: UUID) -> tuple[Order, Role]:
+    """One's own order, locked, and one's role in it. Raises ``NotFound`` for everybody else's,
+    ``DeadlinePassed`` where the system's move is due: it comes first."""
     order = await queries.load_for_update(tx, order_id)
     role = order.role_of(principal.member_id)
     if role is None:
         raise NotFound("there is no such order")
-    process = process_of(order)
-    timers = timers_of(order, process)
+    timers = timers_of(order, process_of(order))
     if timers and timers[0].due_at <= tx.now:
         raise DeadlinePassed(transition=timers[0].transition)
-    chosen = engine.choose(process, order.state, data.name, role)
-    await make(tx, Move(order, data, role, principal.member_id), process, chosen)
-    return Answer(as_view(order, process, role), version=order.version)
+    return order, role
 
 
 async def system_move(
@@ -73,16 +81,21 @@ async def apply(tx: Tx, move: Move, process: Process, chosen: Transition) -> Non
     """Collect everything that the move writes, and bring ``move.order`` to its new state."""
     order, decision = move.order, move.decision
     lines = await ACTIONS[chosen.money](tx, move) if chosen.money else []
+    for name in chosen.writes:
+        await WRITES[name](tx, move)
     if chosen.stays:
         _note(tx, move, process, chosen, lines)
         return
     hold_period = revocable_until = None
-    if decision is not None:
+    # What a proposal adds to the price is reserved with it.
+    if decision is not None and move.proposal is None:
         trust.reserve(tx, move.payment(), decision)
         hold_period = decision.hold_period
         revocable_until = tx.now + decision.revoke_window
     before, version = order.state, order.version
     order.state = chosen.target(order.state)
+    if order.terms.booked:
+        await _keep_or_free(tx, order, process, before)
     order.version += 1
     order.entered_at = tx.now
     order.hold_period = hold_period or order.hold_period
@@ -107,7 +120,23 @@ async def apply(tx: Tx, move: Move, process: Process, chosen: Transition) -> Non
         dues,
         reminders,
     )
-    tx.emit(f"order.{order.state}", order.id, event_of(order, process, chosen, move.role, lines))
+    tell(tx, order, process, event_of(order, process, chosen, move.role, lines))
+
+
+async def _keep_or_free(tx: Tx, order: Order, process: Process, before: str) -> None:
+    """The booked time is sure once money is held, and free again when none is any more."""
+    was, now = process.states[before], process.states[order.state]
+    if now.funded and not was.funded:
+        await availability.confirm(tx, order.id)
+    elif now.terminal or (was.funded and not now.funded):
+        await availability.release(tx, order.id)
+
+
+def tell(tx: Tx, order: Order, process: Process, event: dict[str, object]) -> None:
+    """Let the house hear where an order has come to, and its parent that it has ended."""
+    tx.emit(f"order.{order.state}", order.id, event)
+    if order.parent_id is not None and process.states[order.state].terminal:
+        tx.emit("child.ended", order.parent_id, event)
 
 
 def _note(

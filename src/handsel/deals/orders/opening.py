@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from handsel.catalog.availability import service as availability
 from handsel.catalog.listings import service as listings
 from handsel.catalog.listings.schemas import ListingForOrder
 from handsel.deals.orders import queries, terms
@@ -72,23 +73,34 @@ def open_order(tx: Tx, draft: Draft) -> Order:
 
 
 async def place(tx: Tx, principal: Principal, data: OrderInput) -> Answer[OrderView]:
-    """Order a listing by the process ``service``.
+    """Order a listing: the money is held first, or paid after (for who may owe).
 
-    Raises ``OwnListing``, ``ListingNotOrderable``, ``ListingNeedsQuote`` (409), ``InvalidStart``.
+    A listing that is booked by time keeps it while the payment is pending. Raises ``OwnListing``,
+    ``ListingNotOrderable``, ``ListingNeedsQuote`` (409), ``InvalidStart``, ``TimeMissing``,
+    ``DurationDiffers`` (422), and what ``availability.reserve`` raises (409).
     """
     listing = await listings.for_order(tx, decode("lst", data.listing_id))
     check_orderable(listing, principal)
     assert listing.price_minor is not None
     assert listing.currency is not None
-    process = current("service")
+    process = current(data.process)
     amount = listing.price_minor * data.quantity
     fee = await fee_at_sale(tx, listing.seller_id, principal.member_id, amount, listing.currency)
-    due = terms.due_at(data.starts_at, tx.now)
-    frozen = terms.freeze(listing, data, principal, fee, due, f"{process.name}@{process.version}")
+    due, order_id = terms.due_at(data.starts_at, tx.now), uuid7()
+    booked = await availability.is_booked_by_time(tx.conn, listing.id)
+    if booked:
+        due = terms.ends_at(listing, data)
+        assert data.starts_at is not None
+        await availability.reserve(
+            tx, listing.id, order_id, data.starts_at, due, customer_id=principal.member_id
+        )
+    name = f"{process.name}@{process.version}"
+    frozen = terms.freeze(listing, data, principal, fee, due, name, booked=booked)
     order = open_order(
         tx,
         Draft(
             process=process,
+            order_id=order_id,
             customer_id=principal.member_id,
             provider_id=listing.seller_id,
             listing_id=listing.id,

@@ -51,6 +51,22 @@ class Order:
         return "provider" if member_id == self.provider_id else None
 
 
+@dataclass(slots=True)
+class Proposal:
+    """What one side proposes and the other may accept: other terms, or how to part."""
+
+    id: UUID
+    order_id: UUID
+    kind: str
+    role: str
+    amount_minor: int | None
+    customer_minor: int | None
+    due_at: datetime | None
+    note: str
+    made_at: datetime
+    expires_at: datetime
+
+
 _COLUMNS = (
     "id, process, process_version, state, version, customer_id, provider_id, listing_id, amount,"
     " unit, terms::text, terms_hash, due_at, created_at, entered_at, hold_period, revocable_until,"
@@ -93,19 +109,50 @@ async def load(conn: Connection, order_id: UUID) -> Order:
 
 
 async def of_member(
-    conn: Connection, member_id: UUID, state: str | None, before: UUID | None, limit: int
-) -> list[Order]:
+    conn: Connection, member_id: UUID, state: str | None, before: UUID | None, limit: int,
+    process: str | None = None,
+) -> list[Order]:  # fmt: skip
     """A member's orders on either side, newest first."""
     rows = await conn.fetch(
         f"SELECT {_COLUMNS} FROM deals.orders WHERE (customer_id = $1 OR provider_id = $1)"
         " AND ($2::text IS NULL OR state = $2) AND ($3::uuid IS NULL OR id < $3)"
-        " ORDER BY id DESC LIMIT $4",
+        " AND ($5::text IS NULL OR process = $5) ORDER BY id DESC LIMIT $4",
         member_id,
         state,
         before,
         limit,
+        process,
     )
     return [_order(row) for row in rows]
+
+
+async def proposals(conn: Connection, order_id: UUID) -> list[Proposal]:
+    """What may still be accepted, newest first."""
+    rows = await conn.fetch(
+        "SELECT id, order_id, kind, role, amount_minor, customer_minor, due_at, note, made_at,"
+        " expires_at FROM deals.proposals WHERE order_id = $1 AND state = 'open'"
+        " AND expires_at > foundation.handsel_now() ORDER BY id DESC",
+        order_id,
+    )
+    return [Proposal(**dict(row)) for row in rows]
+
+
+async def children(conn: Connection, parent_id: UUID) -> list[Order]:
+    """The orders that an order consists of, oldest first."""
+    rows = await conn.fetch(
+        f"SELECT {_COLUMNS} FROM deals.orders WHERE parent_id = $1 ORDER BY due_at, id", parent_id
+    )
+    return [_order(row) for row in rows]
+
+
+async def times_made(tx: Tx, order_id: UUID, transition: str) -> int:
+    """How often an order has made a move."""
+    made: int = await tx.fetchval(
+        "SELECT count(*) FROM deals.moves WHERE order_id = $1 AND transition = $2",
+        order_id,
+        transition,
+    )
+    return made
 
 
 async def moves(conn: Connection, order_id: UUID) -> list[Move]:
@@ -140,10 +187,13 @@ async def sales(tx: Tx, provider_id: UUID, customer_id: UUID) -> tuple[int, int]
     Orders that are not paid yet count too: their fee is frozen already.
     """
     row = await tx.fetchrow(
-        "SELECT count(*) FILTER (WHERE state NOT IN ('payment_expired', 'revoked', 'declined',"
-        " 'expired', 'cancelled', 'refunded', 'charged_back')) AS sold,"
-        " count(*) FILTER (WHERE state = 'settled' AND customer_id = $2) AS with_pair"
-        " FROM deals.orders WHERE provider_id = $1",
+        "SELECT count(DISTINCT sale) FILTER (WHERE state NOT IN ('payment_expired', 'revoked',"
+        " 'declined', 'expired', 'cancelled', 'refunded', 'returned', 'charged_back')) AS sold,"
+        " count(DISTINCT sale) FILTER (WHERE state = 'settled' AND customer_id = $2) AS with_pair"
+        # The milestones of a job are one sale; the frame around the parts of an agreement is none.
+        " FROM (SELECT state, customer_id, CASE process WHEN 'milestone' THEN parent_id ELSE id END"
+        " AS sale FROM deals.orders WHERE provider_id = $1"
+        " AND process NOT IN ('negotiated', 'series', 'instant_transfer', 'time_credit')) AS sales",
         provider_id,
         customer_id,
     )

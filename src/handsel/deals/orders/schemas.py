@@ -14,12 +14,21 @@ Note = Annotated[str, msgspec.Meta(max_length=2000)]
 
 class OrderInput(Input):
     """Order one or more units of a priced listing. ``starts_at`` is when it should happen; without
-    it, the work is due within 14 days."""
+    it, the work is due within 14 days. What is booked by time needs it, and ``ends_at`` where the
+    unit is neither the hour nor the day."""
 
     listing_id: Annotated[str, msgspec.Meta(max_length=64)]
     starts_at: datetime | None = None
+    ends_at: datetime | None = None
     quantity: Annotated[int, msgspec.Meta(ge=1, le=100)] = 1
     note: Note = ""
+    process: Literal["service", "pay_after"] = "service"
+
+
+class RebookInput(Input):
+    """The same again: listing, quantity and note are those of the order. ``starts_at`` as there."""
+
+    starts_at: datetime | None = None
 
 
 class TransitionInput(Input):
@@ -65,12 +74,20 @@ class Terms(View):
     inspection_period_s: int
     cancellation: Cancellation
     note: str = ""
+    #: Whether its time is kept free in the seller's calendar.
+    booked: bool = False
     #: How many units of ``price`` were bought; the order's amount is their product.
     quantity: int = 1
     ends_at: datetime | None = None
     deposit_minor: int = 0
+    #: For each started unit of time that a rented thing comes back late, out of the deposit.
+    late_fee_minor: int = 0
+    #: What was added to the price by agreement.
+    adjustment_minor: int = 0
     #: What the process's timers count with, in seconds, by the name of the term.
     durations: dict[str, int] = msgspec.field(default_factory=dict)
+    #: How well the two knew each other, where a rule asked.
+    relation: str | None = None
 
 
 class Deadline(View):
@@ -132,10 +149,23 @@ class Move(View):
     transition: str
     from_state: str | None
     to_state: str
-    by: Literal["customer", "provider", "system"]
+    by: str
     at: datetime
     note: str | None
     money: list[MoneyLine]
+
+
+class ProposalView(View):
+    """What one side proposes: a split (``customer_minor``), or another price or time."""
+
+    kind: Literal["split", "change"]
+    by: str
+    amount_minor: int | None
+    customer_minor: int | None
+    due_at: datetime | None
+    note: str
+    made_at: datetime
+    expires_at: datetime
 
 
 class Timeline(View):

@@ -6,6 +6,7 @@ from handsel.deals.orders import queries
 from handsel.deals.orders.moving import as_view, process_of, system_move, transition
 from handsel.deals.orders.opening import Draft, open_order, place
 from handsel.deals.orders.queries import Order, delivered_on_time
+from handsel.deals.orders.rebook import rebook
 from handsel.deals.orders.schemas import OrderView
 from handsel.deals.orders.sweeping import due, postpone, remind_due, run_due, run_due_batch
 from handsel.foundation.core.errors import NotFound
@@ -14,7 +15,7 @@ from handsel.foundation.http.principal import Principal
 
 __all__ = [
     "Draft", "delivered_on_time", "due", "list_own", "open_order", "place", "postpone", "read",
-    "remind_due", "run_due", "run_due_batch", "system_move", "transition",
+    "rebook", "remind_due", "run_due", "run_due_batch", "system_move", "transition",
 ]  # fmt: skip
 
 
@@ -24,10 +25,11 @@ async def read(conn: Connection, principal: Principal, order_id: UUID) -> OrderV
 
 
 async def list_own(
-    conn: Connection, principal: Principal, state: str | None, before: UUID | None, limit: int
-) -> list[OrderView]:
-    """One's own orders on either side, newest first."""
-    orders = await queries.of_member(conn, principal.member_id, state, before, limit)
+    conn: Connection, principal: Principal, state: str | None, before: UUID | None, limit: int,
+    process: str | None = None,
+) -> list[OrderView]:  # fmt: skip
+    """One's own orders on either side, newest first; ``process``: of this one alone."""
+    orders = await queries.of_member(conn, principal.member_id, state, before, limit, process)
     return [_own_view(principal, order) for order in orders]
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from handsel.deals.orders import queries
 from handsel.deals.orders.moves import Move
-from handsel.deals.orders.moving import event_of, make, process_of
+from handsel.deals.orders.moving import event_of, make, process_of, tell
 from handsel.deals.orders.queries import Order
 from handsel.deals.orders.registry import BATCHES
 from handsel.deals.orders.schemas import MoneyLine, TransitionInput
@@ -52,7 +52,9 @@ async def run_due_batch(tx: Tx, order_ids: Sequence[UUID]) -> int:
     for order in await queries.load_many(tx, order_ids):
         process = process_of(order)
         chosen = _due_move(tx, order, process)
-        if chosen is not None and chosen.money and not chosen.guards and chosen.money in BATCHES:
+        if chosen is None or chosen.guards or chosen.writes:
+            continue
+        if chosen.money is not None and chosen.money in BATCHES:
             by_action.setdefault(chosen.money, []).append((order, process, chosen))
     for name, moving in by_action.items():
         _apply_many(tx, moving, BATCHES[name](tx, [order for order, _, _ in moving]))
@@ -86,7 +88,7 @@ def _apply_many(
         columns = timer_columns(timers_of(order, process), order.entered_at)
         timers += [(order.id, *timer) for timer in zip(*columns, strict=True)]
         event = event_of(order, process, chosen, SYSTEM, paid)
-        tx.emit(f"order.{order.state}", order.id, event)
+        tell(tx, order, process, event)
     tx.call("deals.move_orders", _MOVES, *_columns(moves, 7), *_columns(timers, 4))
 
 

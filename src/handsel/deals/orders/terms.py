@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from handsel.catalog.listings.schemas import ListingForOrder
-from handsel.deals.orders.errors import InvalidStart
+from handsel.deals.orders.errors import DurationDiffers, InvalidStart, TimeMissing
 from handsel.deals.orders.schemas import Cancellation, OrderInput, Terms
 from handsel.deals.process.definition import parse_duration
 from handsel.foundation.core.ids import encode
@@ -17,6 +17,9 @@ from handsel.money.escrow.fees import Fee
 
 WITHOUT_DATE = timedelta(days=14)
 EARLIEST_START = timedelta(hours=2)
+PAYMENT_WINDOW = "PT15M"
+#: Within how long work that was done first is paid.
+PAYMENT_TERM = "P7D"
 LATEST_START = timedelta(days=60)  # with delivery and inspection it stays below the longest hold
 
 
@@ -29,6 +32,22 @@ def due_at(starts_at: datetime | None, now: datetime) -> datetime:
     return starts_at
 
 
+_UNITS = {"per_hour": timedelta(hours=1), "per_day": timedelta(days=1)}
+
+
+def ends_at(listing: ListingForOrder, data: OrderInput) -> datetime:
+    """When a booked time ends. Raises ``TimeMissing``, ``DurationDiffers`` (422)."""
+    if data.starts_at is None:
+        raise TimeMissing
+    unit = _UNITS.get(listing.unit)
+    bought = data.starts_at + unit * data.quantity if unit else None
+    if bought is None and data.ends_at is None:
+        raise TimeMissing
+    if bought is not None and data.ends_at not in (None, bought):
+        raise DurationDiffers(f"what is bought ends at {bought:%Y-%m-%d %H:%M} UTC")
+    return bought or data.ends_at  # type: ignore[return-value]
+
+
 def freeze(
     listing: ListingForOrder,
     data: OrderInput,
@@ -36,6 +55,8 @@ def freeze(
     fee: Fee,
     due: datetime,
     process: str,
+    *,
+    booked: bool = False,
 ) -> Terms:
     """The terms of an order of this listing. The price is there: the caller has checked."""
     assert listing.price_minor is not None
@@ -52,15 +73,18 @@ def freeze(
         provider_id=encode("mem", listing.seller_id),
         provider=listing.seller,
         starts_at=data.starts_at,
+        ends_at=due if booked else None,
+        booked=booked,
         due_at=due,
         process=process,
-        inspection_period_s=_seconds(listing.inspection_period),
-        cancellation=Cancellation(
-            free_until_s=_seconds(listing.cancellation.free_until),
-            late_share_bps=listing.cancellation.late_share_bps,
-        ),
+        inspection_period_s=seconds(listing.inspection_period),
+        cancellation=cancellation_of(listing),
         note=data.note,
         quantity=data.quantity,
+        durations={
+            "payment_window": seconds(PAYMENT_WINDOW),
+            **({"payment_term": seconds(PAYMENT_TERM)} if data.process == "pay_after" else {}),
+        },
     )
 
 
@@ -70,5 +94,14 @@ def hash_of(order_id: UUID, terms: Terms) -> bytes:
     return hashlib.sha256(body).digest()
 
 
-def _seconds(duration: str) -> int:
+def cancellation_of(listing: ListingForOrder) -> Cancellation:
+    """What cancelling costs, as it is at sale."""
+    return Cancellation(
+        free_until_s=seconds(listing.cancellation.free_until),
+        late_share_bps=listing.cancellation.late_share_bps,
+    )
+
+
+def seconds(duration: str) -> int:
+    """Of an ISO 8601 duration."""
     return int(parse_duration(duration).total_seconds())

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from handsel.deals.orders.queries import Order
-from handsel.deals.orders.schemas import Deadline, OrderView
+from handsel.deals.orders.queries import Order, Proposal
+from handsel.deals.orders.schemas import Deadline, OrderView, ProposalView
 from handsel.deals.process import engine
 from handsel.deals.process.definition import Process
 from handsel.foundation.core.ids import encode
@@ -48,6 +48,20 @@ def view_of(
         next_deadline=_deadline(process, timers),
         hold_period_s=int(hold.total_seconds()) if hold is not None else None,
         revocable_until=order.revocable_until,
+    )
+
+
+def proposal_view(proposal: Proposal) -> ProposalView:
+    """A proposal as both parties see it."""
+    return ProposalView(
+        kind="split" if proposal.kind == "split" else "change",
+        by=proposal.role,
+        amount_minor=proposal.amount_minor,
+        customer_minor=proposal.customer_minor,
+        due_at=proposal.due_at,
+        note=proposal.note,
+        made_at=proposal.made_at,
+        expires_at=proposal.expires_at,
     )
 
 

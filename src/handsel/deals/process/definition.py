@@ -49,8 +49,8 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """A move. ``stays`` instead of ``to``: the order stays where it is, and its timers go on.
     ``at`` (system only): the earliest of its moments; ``on``: the event that the system acts on,
     where it is no time. ``money`` names an action; ``undo`` its inverse, unless it is ``final``.
-    ``default`` says what silence leads to. ``notices``: who is told, where it is not simply the
-    other side."""
+    ``default`` says what silence leads to. ``writes``: what else is written down, which moves no
+    money. ``notices``: who is told, where it is not simply the other side."""
 
     name: str
     actor: Role | list[Role]
@@ -65,6 +65,7 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     on: str = ""
     priority: int = 0
     default: str = ""
+    writes: list[str] = []
     notices: list[Role] = []
 
     @property
@@ -116,7 +117,12 @@ def parse_moment(text: str) -> Moment:
 
 
 def load(
-    file: Path, *, guards: Iterable[str], actions: Iterable[str], terms: Iterable[str]
+    file: Path,
+    *,
+    guards: Iterable[str],
+    actions: Iterable[str],
+    terms: Iterable[str],
+    writes: Iterable[str] = (),
 ) -> Process:
     """Read and check a process file. Raises ``ProcessInvalid`` with every fault that was found."""
     try:
@@ -124,6 +130,13 @@ def load(
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ProcessInvalid(f"{file.name}: {error}") from None
     faults = check(process, set(guards), set(actions), set(terms))
+    known = set(writes)
+    faults += [
+        f"{t.name}: unknown write {name}"
+        for t in process.transitions
+        for name in t.writes
+        if name not in known
+    ]
     if faults:
         raise ProcessInvalid(f"{file.name}: " + "; ".join(faults))
     return process
@@ -222,7 +235,7 @@ def _check_money(process: Process) -> list[str]:
             faults.append(f"{t.name}: a money action names its inverse or is final, and not both")
         before = {process.states[s].funded for s in t.source if s in process.states}
         if t.stays:
-            if t.money and before != {True}:
+            if t.money and not t.on and before != {True}:
                 faults.append(f"{t.name}: moves money that is not held")
             continue
         after = process.states[t.to].funded if t.to in process.states else False

@@ -13,6 +13,8 @@ import msgspec
 from babel.numbers import format_currency, get_currency_precision, list_currencies
 
 MAX_AMOUNT_MINOR = 10**15
+#: Our own unit, which CLDR does not know: the minutes of hours that are given and taken.
+MINUTE = "MIN"
 BPS = 10_000
 
 Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$", examples=["EUR"])]
@@ -33,7 +35,7 @@ class Money(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 @cache
 def exponent(currency: str) -> int:
     """Decimal places of a currency (EUR 2, JPY 0, KWD 3), from CLDR by babel."""
-    return get_currency_precision(currency)
+    return 0 if currency == MINUTE else get_currency_precision(currency)
 
 
 @cache
@@ -45,6 +47,10 @@ def known_currencies() -> frozenset[str]:
 @lru_cache(maxsize=8192)  # the same prices again and again, and CLDR patterns are slow to apply
 def display(amount_minor: int, currency: str, locale: str = "en") -> str:
     """Format for people; never parsed again."""
+    if currency == MINUTE:
+        hours, minutes = divmod(amount_minor, 60)
+        parts = [f"{n} {unit}" for n, unit in ((hours, "h"), (minutes, "min")) if n]
+        return " ".join(parts) or "0 min"
     amount = Decimal(amount_minor).scaleb(-exponent(currency))
     return format_currency(amount, currency, locale=locale)
 

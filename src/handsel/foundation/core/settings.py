@@ -42,6 +42,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     meilisearch_api_key: str | None = None
     #: Sandbox mode: the built-in providers answer, and the clock may be moved.
     sandbox: bool = True
+    #: Where members reach this house, for what is printed: QR codes. Without it, where it listens.
+    public_url: str = ""
     #: Outside of sandbox mode: Stripe, where there is a key. ``stripe_api_base`` is for tests.
     stripe_secret_key: str = ""
     #: Of the endpoint for our own account and of the one for connected accounts, with a comma.
@@ -59,6 +61,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """For ``handsel config``: every setting, secrets as ``***``."""
         plain: dict[str, Any] = msgspec.to_builtins(self, enc_hook=str)
         return {k: "***" if k in _MASKED and v else v for k, v in plain.items()}
+
+    @property
+    def public_address(self) -> str:
+        """The beginning of every address that is given to people, without a slash at its end."""
+        return self.public_url.rstrip("/") or f"http://{self.host}:{self.port}"
 
     def secret_bytes(self) -> bytes:
         """The key material for HMACs."""

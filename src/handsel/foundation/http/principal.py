@@ -8,7 +8,7 @@ from uuid import UUID
 from litestar import Request
 from litestar.datastructures import State
 
-from handsel.foundation.core.errors import Unauthenticated
+from handsel.foundation.core.errors import Forbidden, Unauthenticated
 
 NOBODY = UUID(int=0)
 
@@ -23,6 +23,12 @@ class Principal:
     is_staff: bool = False
 
 
+class StaffOnly(Forbidden):
+    """This is for the staff"""
+
+    code = "staff_only"
+
+
 #: From a bearer token to its principal, or None. Set on ``app.state.authenticate`` by front/api.
 Authenticate = Callable[[str], Awaitable[Principal | None]]
 
@@ -32,6 +38,13 @@ async def provide_principal(request: Request[Any, Any, State]) -> Principal:
     principal = await provide_visitor(request)
     if principal is None:
         raise Unauthenticated
+    return principal
+
+
+async def provide_staff(principal: Principal) -> Principal:
+    """The caller, who is of the staff. Raises ``StaffOnly`` (403)."""
+    if not principal.is_staff:
+        raise StaffOnly
     return principal
 
 

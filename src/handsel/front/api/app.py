@@ -8,15 +8,29 @@ from litestar import Controller, Litestar, Request
 from litestar.datastructures import State
 from litestar.di import Provide
 
+from handsel.catalog.availability.api import AvailabilityController, CalendarController
 from handsel.catalog.listings.api import CategoryController, ListingController, StorefrontController
 from handsel.catalog.search.api import SearchController
+from handsel.deals.disputes.api import DisputeController, DisputeDeskController
 from handsel.deals.orders.api import OrderController
+from handsel.deals.orders.negotiated.api import QuoteController
+from handsel.deals.orders.pay_here.api import PayCodeController
+from handsel.deals.orders.rental.api import RentalController
+from handsel.deals.orders.series.api import SeriesController
+from handsel.deals.orders.time_credit.api import TimeCreditController
+from handsel.deals.orders.transfer.api import TransferController
 from handsel.deals.reviews.api import ReviewController
+from handsel.deals.safety.api import SafetyController
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.pool import open_pool
 from handsel.foundation.db.uow import Database
 from handsel.foundation.http import problems
-from handsel.foundation.http.principal import Principal, provide_principal, provide_visitor
+from handsel.foundation.http.principal import (
+    Principal,
+    provide_principal,
+    provide_staff,
+    provide_visitor,
+)
 from handsel.foundation.http.strict import StrictRequest
 from handsel.foundation.http.work import provide_free_work, provide_work
 from handsel.front.api import openapi
@@ -47,11 +61,22 @@ from handsel.reach.notices.api import NoticeController
 CONTROLLERS: list[type[Controller]] = [
     # deals
     OrderController,
+    TransferController,
+    PayCodeController,
+    RentalController,
+    TimeCreditController,
+    QuoteController,
+    SeriesController,
+    DisputeController,
+    DisputeDeskController,
     ReviewController,
+    SafetyController,
     # catalog
     CategoryController,
     StorefrontController,
     ListingController,
+    AvailabilityController,
+    CalendarController,
     SearchController,
     # money
     WalletController,
@@ -106,6 +131,7 @@ def create_app(settings: Settings, database: Database | None = None, url: str = 
         dependencies={
             "principal": Provide(provide_principal),
             "visitor": Provide(provide_visitor),
+            "staff": Provide(provide_staff),
             "work": Provide(provide_work),
             "free_work": Provide(provide_free_work),
             "database": Provide(_database, sync_to_thread=False),

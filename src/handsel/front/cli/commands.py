@@ -338,9 +338,41 @@ def recover_claim(
     recover_claim(open_database(load()), claim, staff, source, most)
 
 
+_Process = Annotated[
+    str | None, typer.Argument(metavar="[NAME[@VERSION]]", help="Default: all.", show_default=False)
+]
+
+
 @process.command("check")
-def check_processes() -> None:
-    """Load every order process and report what is wrong with it."""
+def check_processes(
+    file: Annotated[
+        Path | None, typer.Argument(help="Of your own. Default: all that are shipped.")
+    ] = None,
+) -> None:
+    """Load every order process, search its states, and report what is wrong with it."""
     from handsel.front.cli.processes import check_all
 
-    sys.exit(check_all())
+    sys.exit(check_all(file))
+
+
+@process.command("draw")
+def draw_processes(
+    name: _Process = None,
+    out: Annotated[Path | None, typer.Option(help="A folder. Default: standard output.")] = None,
+) -> None:
+    """Draw order processes as SVG."""
+    from handsel.front.cli.processes import draw_all
+
+    draw_all(name, out)
+
+
+@process.command("simulate")
+def simulate_processes(
+    name: _Process = None,
+    orders: Annotated[int, typer.Option(min=1, help="How many random orders.")] = 1000,
+    seed: Annotated[int, typer.Option(help="The same seed, the same lives.")] = 1,
+) -> None:
+    """Let random people deal, click twice and say nothing; report where orders get stuck."""
+    from handsel.front.cli.processes import simulate_all
+
+    sys.exit(simulate_all(name, orders, seed))

@@ -142,9 +142,14 @@ def settle(stage: Stage, seller: Actor, buyer: Actor, order: dict[str, Any]) -> 
     expect(seller.wallet() == (LESSON, 0, 0), "the settled price is not available")
     stage.tell(f"Three days later: settled, {seller.handle} may spend {pounds(LESSON)}")
     for actor, text in ((buyer, "Clear and patient."), (seller, "Came prepared.")):
+        seen = actor.get(f"/v1/orders/{order['id']}/reviews")["theirs"]
+        expect(seen is None, "a review was shown before the other was written")
         actor.post("/v1/reviews", {"order_id": order["id"], "stars": 5, "text": text}, 201)
+    seen = buyer.get(f"/v1/orders/{order['id']}/reviews")["theirs"]
+    expect(seen["stars"] == 5, "both have written and the reviews are not shown")
     again = buyer.refused("/v1/reviews", {"order_id": order["id"], "stars": 1}, 409)
-    stage.tell(f"Both review with five stars; a second review is refused ({again['code']})")
+    stage.tell("Both review unseen, and read each other's five stars once both are written")
+    stage.tell(f"A second review is refused ({again['code']})")
 
 
 def show_credit(stage: Stage, seller: Actor) -> None:

@@ -14,7 +14,7 @@ from handsel.catalog.listings.schemas import ListingCreate, Point, Price
 from handsel.deals.orders import service as orders
 from handsel.deals.orders.schemas import OrderInput, TransitionInput
 from handsel.deals.reviews import service as reviews
-from handsel.deals.reviews.service import ReviewInput
+from handsel.deals.reviews.schemas import ReviewInput
 from handsel.foundation.core.errors import Problem
 from handsel.foundation.core.ids import decode, encode
 from handsel.foundation.core.settings import Settings

@@ -17,7 +17,15 @@ from handsel.foundation.db.pool import open_pool
 from handsel.foundation.db.uow import Database
 from handsel.foundation.jobs import Periodic, PgQueuerQueue, Worker, prune_handled, prune_log
 from handsel.foundation.outbox import prune, relay_once
-from handsel.front.worker import chargebacks, claims, provider_events, wallet
+from handsel.front.worker import (
+    agreements,
+    chargebacks,
+    claims,
+    disputes,
+    provider_events,
+    reviews,
+    wallet,
+)
 from handsel.front.worker.handlers import handlers
 from handsel.front.worker.subscriptions import SUBSCRIPTIONS
 from handsel.money.ledger import seals
@@ -38,6 +46,7 @@ _PRUNE_S = 3600.0
 _FUND_S = 60.0
 #: Deadlines of days.
 _DISPUTES_S = 60.0
+_SERIES_S = 10.0
 #: Not shorter: each time at least one transfer makes a block.
 _SEAL_S = 10.0
 _ANCHOR_S = 3600.0
@@ -111,6 +120,7 @@ def periodics(database: Database, settings: Settings) -> list[Periodic]:
         Periodic("relay", _TICK_S, relay),
         Periodic("orders_due", _SWEEP_S, due),
         Periodic("reminders", _SWEEP_S, remind),
+        Periodic("series", _SERIES_S, partial(agreements.sweep, database)),
         Periodic("seal_audit", _SWEEP_S, seal),
         Periodic("seal_ledger", _SEAL_S, seal_ledger),
         Periodic("anchor", _ANCHOR_S, anchor),
@@ -118,7 +128,9 @@ def periodics(database: Database, settings: Settings) -> list[Periodic]:
         *provider_events.periodics(database, settings),
         Periodic("wallets", _SWEEP_S, wallets),
         Periodic("chargebacks", _DISPUTES_S, partial(chargebacks.sweep, database)),
+        Periodic("disputes_due", _SWEEP_S, partial(disputes.sweep, database)),
         Periodic("claims_due", _SWEEP_S, partial(claims.sweep, database)),
+        Periodic("reviews_due", _SWEEP_S, partial(reviews.sweep, database)),
         Periodic("protection_fund", _FUND_S, partial(claims.measure_fund, database)),
         Periodic("prune", _PRUNE_S, forget),
     ]

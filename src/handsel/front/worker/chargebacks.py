@@ -92,7 +92,8 @@ def _id(event: Event) -> UUID:
 
 
 def _orders(event: Event) -> list[UUID]:
-    return sorted(UUID(order["order_id"]) for order in event.payload["orders"])
+    """Each once: of one order both price and deposit may have been taken."""
+    return sorted({UUID(order["order_id"]) for order in event.payload["orders"]})
 
 
 async def _attach(tx: Tx, event: Event) -> None:

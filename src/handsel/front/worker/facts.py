@@ -18,16 +18,32 @@ _K = FactKind
 #: unanswered says nothing of its buyer. Whatever ends an accepted order is told of both, so that an
 #: exposure that began with a fact ends with one; where nobody is to blame it is the other's doing.
 _ORDER: dict[tuple[str, str | None], tuple[FactKind | None, FactKind | None]] = {
-    ("accepted", None): (_K.ORDER_FUNDED, _K.ORDER_FUNDED),
+    ("accepted", "accept"): (_K.ORDER_FUNDED, _K.ORDER_FUNDED),
+    ("accepted", "fund_agreed"): (_K.ORDER_FUNDED, _K.ORDER_FUNDED),
+    ("accepted", "fund_by_mandate"): (_K.ORDER_FUNDED, _K.ORDER_FUNDED),
     ("declined", None): (None, _K.ORDER_DECLINED),
     ("expired", None): (None, _K.ORDER_EXPIRED_UNANSWERED),
     ("cancelled", "cancel"): (_K.ORDER_CANCELLED_BY_SELF, _K.ORDER_CANCELLED_BY_OTHER),
     ("cancelled", "withdraw"): (_K.ORDER_CANCELLED_BY_OTHER, _K.ORDER_CANCELLED_BY_SELF),
     ("cancelled", "auto_cancel"): (_K.ORDER_CANCELLED_BY_OTHER, _K.NO_SHOW),
+    ("cancelled", "uphold_no_show"): (_K.ORDER_CANCELLED_BY_OTHER, _K.NO_SHOW),
+    ("cancelled", "drop_changes"): (_K.ORDER_CANCELLED_BY_OTHER, _K.ORDER_CANCELLED_BY_SELF),
+    ("cancelled", "undecided"): (_K.ORDER_CANCELLED_BY_OTHER, _K.ORDER_CANCELLED_BY_OTHER),
+    ("cancelled", "not_handed_over"): (_K.ORDER_CANCELLED_BY_OTHER, _K.ORDER_CANCELLED_BY_OTHER),
+    ("cancelled", "drop_absence"): (_K.ORDER_CANCELLED_BY_OTHER, _K.ORDER_CANCELLED_BY_OTHER),
+    ("cancelled", "undecided_hand_over"): (
+        _K.ORDER_CANCELLED_BY_OTHER,
+        _K.ORDER_CANCELLED_BY_OTHER,
+    ),
+    # What was lent never came back: the borrower did not appear.
+    ("unreturned", "give_up"): (_K.NO_SHOW, _K.ORDER_CANCELLED_BY_OTHER),
     ("completed", "auto_approve"): (_K.AUTO_APPROVED, _K.AUTO_APPROVED),
+    # Paid on the spot: it counts from when it can no longer be taken back.
+    ("completed", "complete"): (_K.ORDER_FUNDED, _K.ORDER_FUNDED),
     ("refunded", None): (_K.ORDER_CANCELLED_BY_OTHER, _K.ORDER_CANCELLED_BY_SELF),
     ("shared", "cancel_late"): (_K.ORDER_CANCELLED_BY_SELF, _K.ORDER_CANCELLED_BY_OTHER),
-    ("shared", "share"): (_K.ORDER_CANCELLED_BY_OTHER, _K.ORDER_CANCELLED_BY_OTHER),
+    ("shared", "uphold_absence"): (_K.NO_SHOW, _K.ORDER_CANCELLED_BY_OTHER),
+    ("shared", None): (_K.ORDER_CANCELLED_BY_OTHER, _K.ORDER_CANCELLED_BY_OTHER),
     ("settled", None): (_K.ORDER_SETTLED, _K.ORDER_SETTLED),
 }
 _WITH_MONEY = {
@@ -51,6 +67,8 @@ def of_order(event: Event, reference_minor: int) -> list[Fact]:
     state, body = event.topic.removeprefix("order."), event.payload
     if state == "delivered":
         return [_delivery(event)]
+    if state == "defaulted":
+        return [_default(event, reference_minor)]
     late = datetime.fromisoformat(body["at"]) >= datetime.fromisoformat(body["due_at"])
     if state == "cancelled" and body["transition"] == "cancel" and late:
         # The agreed time passed without a delivery: it is the seller who did not come.
@@ -104,6 +122,18 @@ def of_top_up(event: Event, reference_minor: int) -> Fact:
     return Fact(
         member_id=UUID(event.payload["member_id"]),
         kind=_K.TOP_UP_SUCCEEDED if succeeded else _K.TOP_UP_FAILED,
+        source_id=str(event.id),
+        happened_at=event.occurred_at,
+        amount_minor=reference_minor,
+    )
+
+
+def _default(event: Event, reference_minor: int) -> Fact:
+    """What was done first was not paid: the same as owing the house, until it has a kind of its
+    own in the contract of the scores."""
+    return Fact(
+        member_id=UUID(event.payload["customer_id"]),
+        kind=_K.NEGATIVE_BALANCE,
         source_id=str(event.id),
         happened_at=event.occurred_at,
         amount_minor=reference_minor,

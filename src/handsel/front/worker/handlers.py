@@ -5,13 +5,25 @@ from uuid import UUID
 
 from handsel.catalog.search import jobs as search
 from handsel.deals.orders import service as orders
+from handsel.deals.orders.pay_after.collecting import collect
 from handsel.foundation.core.ids import encode
-from handsel.foundation.core.money import display
+from handsel.foundation.core.money import MINUTE, display
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database, Tx
 from handsel.foundation.jobs import Handler, Job, handled
 from handsel.foundation.outbox import Event, event_of
-from handsel.front.worker import chargebacks, claims, facts, notices, provider_events, wallet
+from handsel.front.worker import (
+    agreements,
+    chargebacks,
+    claims,
+    disputes,
+    facts,
+    notices,
+    provider_events,
+    reviews,
+    safety,
+    wallet,
+)
 from handsel.money.payments.gateway import Gateway
 from handsel.people.credit import service as credit
 from handsel.people.credit.schemas import Fact
@@ -42,7 +54,6 @@ def handlers(database: Database, settings: Settings, gateway: Gateway) -> dict[s
     return {
         "notices.order": once("notices.order", notices.of_order),
         "notices.deadline": once("notices.deadline", notices.of_deadline),
-        "notices.review": once("notices.review", notices.of_review),
         "notices.message": once("notices.message", notices.of_message),
         "messaging.card": once("messaging.card", _attach_card),
         "credit.order": once("credit.order", _credit_of_order),
@@ -50,13 +61,18 @@ def handlers(database: Database, settings: Settings, gateway: Gateway) -> dict[s
         "credit.member": once("credit.member", _credit_of_member),
         "credit.top_up": once("credit.top_up", _credit_of_top_up),
         "trust.settled": once("trust.settled", _note_settled),
+        "debts.collect": once("debts.collect", _collect_debts),
         "search.listing": index_listing,
         "search.seller": index_seller,
         "search.reviewed": index_seller,
         "search.imported": reindex,
         **provider_events.handlers(database, gateway, once),
+        **agreements.handlers(once),
         **chargebacks.handlers(database, gateway, once),
         **claims.handlers(once, settings),
+        **disputes.handlers(once),
+        **reviews.handlers(once),
+        **safety.handlers(once),
         **wallet.handlers(database, gateway, once, settings),
     }
 
@@ -93,20 +109,32 @@ async def _attach_card(tx: Tx, event: Event) -> None:
 
 async def _note_settled(tx: Tx, event: Event) -> None:
     body = event.payload
+    if body["currency"] == MINUTE:
+        return  # what costs nothing raises nobody's limits
     order_id = UUID(body["order_id"])
     on_time = await orders.delivered_on_time(tx.conn, order_id)
     customer, provider = UUID(body["customer_id"]), UUID(body["provider_id"])
     await trust.note_settled(tx, order_id, customer, provider, on_time, event.occurred_at)
 
 
+async def _collect_debts(tx: Tx, event: Event) -> None:
+    body = event.payload
+    if body["net_minor"]:
+        await collect(tx, UUID(body["provider_id"]), body["net_minor"], body["currency"])
+
+
 async def _credit_of_order(tx: Tx, event: Event) -> None:
     body = event.payload
+    if body["currency"] == MINUTE:
+        return  # hours are no money, and say nothing of who pays back
     amount = trust.in_reference(body["amount_minor"], body["currency"])
     await _record(tx, facts.of_order(event, amount))
 
 
 async def _credit_of_review(tx: Tx, event: Event) -> None:
-    await _record(tx, [facts.of_review(event, event.payload["role"])])
+    # What weighs nothing says nothing: one review of a pair in thirty days counts.
+    body = event.payload
+    await _record(tx, [facts.of_review(event, body["role"])] if body["weight_bps"] else [])
 
 
 async def _credit_of_member(tx: Tx, event: Event) -> None:

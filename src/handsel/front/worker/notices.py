@@ -32,13 +32,39 @@ _TOLD: dict[str, tuple[Kind, tuple[str, ...]]] = {
     "charged_back": ("order_charged_back", ("customer", "provider")),
     "charge_part": ("order_charged_part", ("provider",)),
 }
-#: What nobody needs to be told: they did it themselves, or nothing came of it.
+#: Where the words of a state do not fit the way that led there.
+_OTHERWISE: dict[tuple[str, str], Kind] = {
+    ("shared", "cancel_late"): "order_cancelled",
+    ("shared", "accept_split"): "order_moved",
+    ("shared", "uphold_absence"): "order_moved",
+    ("shared", "rule"): "order_moved",
+    ("shared", "rule_on_sale"): "order_moved",
+    ("accepted", "accept_change"): "order_moved",
+    ("accepted", "go_on"): "order_moved",
+    # Accepted long before it was paid for.
+    ("accepted", "fund"): "order_moved",
+    ("accepted", "fund_agreed"): "order_moved",
+    ("accepted", "fund_by_mandate"): "order_moved",
+}
+#: Nothing is accepted, or nothing is paid: what these say is what they promise.
+_BY_PROMISE = {
+    "instant_transfer", "negotiated", "pay_after", "pay_here", "rental", "series", "time_credit",
+}  # fmt: skip
+#: What nobody needs to be told: they did it themselves, or nothing came of it. But a part of an
+#: agreement was counted on.
 _UNTOLD = {"payment_expired"}
 _ACTIONS = {
     "funded": "Accept or decline",
     "accepted": "Deliver",
     "delivered": "Approve or object",
     "objected": "Agree or give back",
+    "reserved": "Accept or decline",
+    "handed_over": "Bring it back",
+    "late": "Bring it back",
+    "return_declared": "Say whether it is back",
+    "in_inspection": "Look at what came back",
+    "damage_claimed": "Accept or contest the claim",
+    "customer_absent": "Contest it if you came",
     "pending_payment": "Fund the order",
 }
 
@@ -47,14 +73,15 @@ async def of_order(tx: Tx, event: Event) -> None:
     """Tell those concerned that an order has moved."""
     body = event.payload
     came_to = event.topic.removeprefix("order.")
-    if came_to in _UNTOLD:
+    if came_to in _UNTOLD and body["parent_id"] is None:
         return
     # What has no words of its own says what the order now promises.
     kind, roles = _TOLD.get(came_to, ("order_moved", ("customer", "provider")))
     roles = tuple(body.get("tells") or roles)
-    if body["transition"] == "cancel_late":
-        kind = "order_cancelled"
-    params = await _params(tx, body)
+    kind = _OTHERWISE.get((came_to, body["transition"]), kind)
+    if body["process"] in _BY_PROMISE and came_to not in ("charged_back", "charge_part"):
+        kind = "order_moved"
+    params = await params_of(tx, body)
     ref = encode("ord", UUID(body["order_id"]))
     for role in roles:
         if role == body["by"]:
@@ -66,7 +93,7 @@ async def of_order(tx: Tx, event: Event) -> None:
 async def of_deadline(tx: Tx, event: Event) -> None:
     """Tell whose move it is that time runs out."""
     body = event.payload
-    params = await _params(tx, body) | {
+    params = await params_of(tx, body) | {
         "action": _ACTIONS.get(body["state"], "Act"),
         "due_at": _time(body["deadline"]),
     }
@@ -87,7 +114,7 @@ async def of_message(tx: Tx, event: Event) -> None:
     await notices.deliver(tx, recipient, "message_received", ref, params, dedupe_key=str(event.id))
 
 
-async def _params(tx: Tx, body: dict[str, Any]) -> dict[str, str]:
+async def params_of(tx: Tx, body: dict[str, Any]) -> dict[str, str]:
     """Every name that an order's texts may use."""
     customer, provider = UUID(body["customer_id"]), UUID(body["provider_id"])
     people = await members.by_ids(tx.conn, [customer, provider])
@@ -107,6 +134,9 @@ async def _params(tx: Tx, body: dict[str, Any]) -> dict[str, str]:
         "refund_part": "refunded_minor",
         "withdraw": "refunded_minor",
         "auto_cancel": "refunded_minor",
+        "uphold_no_show": "refunded_minor",
+        "drop_changes": "refunded_minor",
+        "undecided": "refunded_minor",
     }.get(body["transition"])
     amount = body[moved or "amount_minor"]
     return {

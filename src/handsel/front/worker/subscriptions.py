@@ -11,8 +11,30 @@ _ORDER_MOVES = sorted(
 SUBSCRIPTIONS: Subscriptions = {
     **{f"order.{move}": ("notices.order", "credit.order") for move in _ORDER_MOVES},
     "order.funded": ("notices.order", "credit.order", "messaging.card"),
-    "order.settled": ("trust.settled", "notices.order", "credit.order", "search.seller"),
+    "order.reserved": ("notices.order", "credit.order", "messaging.card"),
+    "order.settled": (
+        "trust.settled",
+        "notices.order",
+        "credit.order",
+        "search.seller",
+        "debts.collect",
+    ),
+    "order.closed": ("notices.order", "credit.order", "debts.collect"),
+    "order.quote_requested": ("notices.order",),
+    "order.proposed": ("notices.order",),
+    # The date is in an event of its own.
+    "order.skip": (),
+    "order.leave_out": (),
+    "series.date_left_out": ("notices.left_out", "agreements.skipped"),
+    "mandate.refused": ("notices.mandate",),
+    "order.winding_down": ("notices.order", "agreements.stopped"),
+    "child.ended": ("agreements.child_ended",),
     "order.deadline_near": ("notices.deadline",),
+    # Where an order's money goes while a dispute about it runs, if not by the dispute's end.
+    **{
+        f"order.{move}": ("notices.order", "credit.order", "disputes.overtaken")
+        for move in ("charged_back", "charge_part", "shared", "cancelled")
+    },
     "review.written": ("notices.review",),
     "review.published": ("notices.review_shown", "credit.review", "search.reviewed"),
     "review.replied": ("notices.review_reply",),
@@ -40,6 +62,10 @@ SUBSCRIPTIONS: Subscriptions = {
     "card_refund.late": ("notices.wallet",),
     "payout_method.added": ("notices.payout_method",),
     "sale.kept_back": ("notices.sale_kept",),
+    "dispute.opened": ("notices.dispute", "messaging.dispute_card"),
+    "dispute.moved": ("notices.dispute",),
+    "dispute.deadline_near": ("notices.dispute",),
+    "dispute.resolved": ("credit.dispute",),
     "chargeback.opened": (
         "chargebacks.attach",
         "orders.rest",

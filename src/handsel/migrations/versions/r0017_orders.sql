@@ -27,3 +27,121 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION deals.open_order FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION deals.open_order TO handsel_app;
+
+-- What the two agree on while the money is held.
+CREATE TABLE deals.proposals (
+    id uuid PRIMARY KEY,
+    order_id uuid NOT NULL REFERENCES deals.orders,
+    kind text NOT NULL CHECK (kind IN ('split', 'change')),
+    role text NOT NULL CHECK (role IN ('customer', 'provider')),
+    amount_minor bigint CHECK (amount_minor > 0),
+    customer_minor bigint CHECK (customer_minor >= 0),
+    due_at timestamptz,
+    note text NOT NULL CHECK (length(note) <= 2000),
+    state text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'accepted', 'over')),
+    made_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL
+);
+CREATE UNIQUE INDEX proposals_one_of_each ON deals.proposals (order_id, kind, role) WHERE state = 'open';
+
+CREATE FUNCTION deals.propose(
+    p_id uuid, p_order uuid, p_kind text, p_role text, p_amount bigint, p_customer bigint,
+    p_due timestamptz, p_note text, p_expires timestamptz) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = deals, pg_temp AS $$
+BEGIN
+    UPDATE deals.proposals SET state = 'over'
+     WHERE order_id = p_order AND kind = p_kind AND role = p_role AND state = 'open';
+    INSERT INTO deals.proposals (id, order_id, kind, role, amount_minor, customer_minor, due_at, note,
+        made_at, expires_at)
+    VALUES (p_id, p_order, p_kind, p_role, p_amount, p_customer, p_due, p_note,
+        foundation.handsel_now(), p_expires);
+END $$;
+
+CREATE FUNCTION deals.close_proposals(p_order uuid, p_accepted uuid) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = deals, pg_temp AS $$
+    UPDATE deals.proposals SET state = CASE id WHEN p_accepted THEN 'accepted' ELSE 'over' END
+     WHERE order_id = p_order AND state = 'open'
+$$;
+
+-- Other terms, as the two have agreed. The move that follows in the same statement counts the version.
+CREATE FUNCTION deals.amend_order(
+    p_order uuid, p_amount bigint, p_refunded bigint, p_terms jsonb, p_terms_hash bytea,
+    p_due timestamptz) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = deals, pg_temp AS $$
+    UPDATE deals.orders SET amount = p_amount, refunded_minor = p_refunded, terms = p_terms,
+           terms_hash = p_terms_hash, due_at = p_due
+     WHERE id = p_order
+$$;
+
+-- Codes that one side shows and the other enters.
+CREATE TABLE deals.codes (
+    order_id uuid NOT NULL REFERENCES deals.orders,
+    purpose text NOT NULL CHECK (purpose ~ '^[a-z_]{2,40}$'),
+    holder text NOT NULL CHECK (holder IN ('customer', 'provider')),
+    code text NOT NULL,
+    attempts int NOT NULL DEFAULT 0,
+    made_at timestamptz NOT NULL,
+    used_at timestamptz,
+    PRIMARY KEY (order_id, purpose)
+);
+
+CREATE FUNCTION deals.issue_code(p_order uuid, p_purpose text, p_holder text, p_code text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = deals, pg_temp AS $$
+    INSERT INTO deals.codes (order_id, purpose, holder, code, made_at)
+    VALUES (p_order, p_purpose, p_holder, p_code, foundation.handsel_now())
+    ON CONFLICT DO NOTHING
+$$;
+
+CREATE FUNCTION deals.use_code(p_order uuid, p_purpose text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = deals, pg_temp AS $$
+    UPDATE deals.codes SET used_at = foundation.handsel_now()
+     WHERE order_id = p_order AND purpose = p_purpose
+$$;
+
+CREATE FUNCTION deals.count_wrong_code(p_order uuid, p_purpose text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = deals, pg_temp AS $$
+    UPDATE deals.codes SET attempts = attempts + 1 WHERE order_id = p_order AND purpose = p_purpose
+$$;
+
+-- To lock a code's row the application needs UPDATE on one column: the one that cannot do harm.
+GRANT SELECT ON deals.proposals TO handsel_app;
+GRANT SELECT, UPDATE (made_at) ON deals.codes TO handsel_app;
+REVOKE EXECUTE ON FUNCTION deals.propose, deals.close_proposals, deals.amend_order, deals.issue_code,
+    deals.use_code, deals.count_wrong_code FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION deals.propose, deals.close_proposals, deals.amend_order, deals.issue_code,
+    deals.use_code, deals.count_wrong_code TO handsel_app;
+
+-- More money for an open hold, from its payer.
+CREATE FUNCTION money.raise_hold(p_hold uuid, p_amount bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
+DECLARE
+    held money.holds := money.lock_hold(p_hold);
+BEGIN
+    IF held.disputed_at IS NOT NULL THEN
+        RAISE EXCEPTION 'payment_disputed' USING ERRCODE = 'HS001';
+    END IF;
+    UPDATE money.holds SET amount = amount + p_amount WHERE id = p_hold;
+    PERFORM money.post(ARRAY[held.payer_account], ARRAY[held.escrow_account], ARRAY[p_amount],
+        ARRAY[held.unit], ARRAY['hold'], held.reference_id, p_hold);
+END $$;
+REVOKE EXECUTE ON FUNCTION money.raise_hold FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION money.raise_hold TO handsel_app;
+
+-- What was reserved under one reference counts with another: a price was raised.
+CREATE FUNCTION people.merge_exposure(p_reference uuid, p_into uuid) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = people, pg_temp AS $$
+DECLARE
+    more people.exposures;
+BEGIN
+    DELETE FROM people.exposures e WHERE e.reference_id = p_reference AND e.state = 'reserved'
+    RETURNING * INTO more;
+    UPDATE people.exposures e SET amount_minor = e.amount_minor + more.amount_minor,
+           reference_minor = e.reference_minor + more.reference_minor
+     WHERE e.reference_id = p_into AND e.state = 'reserved'
+       AND (e.payer_id, e.payee_id, e.currency) = (more.payer_id, more.payee_id, more.currency);
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'exposure_not_reserved' USING ERRCODE = 'HS001';
+    END IF;
+END $$;
+REVOKE EXECUTE ON FUNCTION people.merge_exposure FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION people.merge_exposure TO handsel_app;

@@ -1,4 +1,4 @@
-"""Transfers: filled in by its own part.
+"""From person to person: gifts that stay what they were, codes to pay at, hours instead of money.
 
 Revision: 0021, after 0020.
 """

@@ -1,4 +1,4 @@
-"""Rental: filled in by its own part.
+"""Rentals: deposits (bonds with a hold of their own), and what a listing asks for.
 
 Revision: 0022, after 0021.
 """

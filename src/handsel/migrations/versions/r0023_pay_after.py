@@ -1,4 +1,4 @@
-"""Pay_after: filled in by its own part.
+"""Debts of those who did not pay after the work.
 
 Revision: 0023, after 0022.
 """

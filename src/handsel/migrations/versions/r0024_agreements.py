@@ -1,4 +1,4 @@
-"""Agreements: filled in by its own part.
+"""Agreements: offers for jobs without a price, weekly series under a mandate.
 
 Revision: 0024, after 0023.
 """

@@ -49,6 +49,7 @@ __all__ = [
     "Limit",
     "MemberRef",
     "SandboxMember",
+    "account_of",
     "authenticate",
     "by_ids",
     "create_sandbox_members",
@@ -101,6 +102,11 @@ async def find_staff(tx: Tx, handle: str) -> UUID | None:
 async def by_ids(conn: asyncpg.Connection, ids: Iterable[UUID]) -> dict[UUID, MemberRef]:
     """Members by id, in one query; unknown ids are absent."""
     return await queries.refs(conn, ids)
+
+
+async def account_of(conn: asyncpg.Connection, member_id: UUID) -> MeView:
+    """An account as its owner sees it: for staff who must know one field of it, and say so."""
+    return await queries.me(conn, member_id)
 
 
 async def edit_me(tx: Tx, principal: Principal, version: int, patch: MemberPatch) -> Answer[MeView]:

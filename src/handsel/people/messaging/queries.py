@@ -1,5 +1,6 @@
 """Reads, straight into structs. A conversation is found only by one of its two."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -108,6 +109,17 @@ async def newer(
 ) -> list[MessageView]:
     """Messages above a number, oldest first."""
     rows = await conn.fetch(_NEWER, conversation_id, after, limit)
+    return [message_view(row, reader) for row in rows]
+
+
+async def slice_of(
+    conn: asyncpg.Connection, conversation_id: UUID, message_ids: Sequence[UUID], reader: UUID
+) -> list[MessageView]:
+    """Those of the messages that are of this conversation, oldest first; ``reader`` is whose side
+    ``mine`` is seen from."""
+    rows = await conn.fetch(
+        f"{_MESSAGE} AND id = ANY ($2) ORDER BY seq", conversation_id, list(message_ids)
+    )
     return [message_view(row, reader) for row in rows]
 
 

@@ -1,5 +1,6 @@
 """Saying something, putting a card into a conversation, having read."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -75,6 +76,17 @@ async def attach_card(tx: Tx, a: UUID, b: UUID, kind: str, ref: str, text: str) 
 async def conversation_of(conn: asyncpg.Connection, one: UUID, other: UUID) -> UUID | None:
     """The conversation of two members, if they have one."""
     return await queries.of_pair(conn, one, other)
+
+
+async def slice_of(
+    conn: asyncpg.Connection, one: UUID, other: UUID, message_ids: Sequence[UUID]
+) -> list[MessageView]:
+    """Of these messages those that the two members have exchanged, oldest first, as ``one`` sees
+    them: for somebody who must read what they wrote, a dispute's staff say."""
+    conversation_id = await queries.of_pair(conn, one, other)
+    if conversation_id is None:
+        return []
+    return await queries.slice_of(conn, conversation_id, message_ids, one)
 
 
 async def have_read(tx: Tx, principal: Principal, conversation_id: UUID, seq: int) -> ReadView:

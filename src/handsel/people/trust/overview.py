@@ -168,6 +168,7 @@ def _tier(table: PolicyTable, tier: Tier) -> TierView:
         revoke_window=payments.revoke_window if payments else None,
         confirm_above=money("confirm_above_minor"),
         confirm_new_payee_above=money("confirm_new_payee_above_minor"),
+        deposit_free=payments is not None and payments.deposit_free,
     )
 
 

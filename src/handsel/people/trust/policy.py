@@ -116,6 +116,12 @@ def payout_allowed(table: PolicyTable, party: Party, now: datetime) -> Allowed:
     return Allowed(False, (_own_reason(grades),), steps_to(table, party, now, LEAST_ACTIVE))
 
 
+def deposit_waived(table: PolicyTable, party: Party, now: datetime) -> bool:
+    """Whether a member borrows without leaving a deposit: their tier stands for it."""
+    payments = table.rule(grade(table, party, now).tier).payments
+    return payments is not None and payments.deposit_free
+
+
 def _own_reason(grades: Grades) -> Reason:
     if grades.verification < LEAST_ACTIVE:
         text = "You are not verified yet: a contact and one check are needed before money moves."

@@ -237,6 +237,7 @@ class TierView(View):
     revoke_window: timedelta | None
     confirm_above: Money | None
     confirm_new_payee_above: Money | None
+    deposit_free: bool
 
 
 class PolicyView(View):

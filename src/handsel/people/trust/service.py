@@ -44,9 +44,9 @@ from handsel.people.trust.table import PolicyFile, PolicyTable, Tier
 
 __all__ = [
     "Allowed", "Decision", "Payment", "Reason", "Step", "Tier", "TrustCard", "check", "confirm",
-    "consume_confirmation", "current_policy", "decide", "in_reference",
-    "may_receive", "note_settled", "own_trust", "payouts_of", "prune", "public_card",
-    "public_policy", "release", "require", "reserve", "settle", "settle_many",
+    "consume_confirmation", "current_policy", "decide", "deposit_waived", "in_reference",
+    "may_receive", "merge", "note_settled", "owing_limit", "own_trust", "payouts_of", "prune",
+    "public_card", "public_policy", "release", "require", "reserve", "settle", "settle_many",
     "was_confirmed",
 ]  # fmt: skip
 
@@ -112,6 +112,11 @@ def reserve(tx: Tx, payment: Payment, decision: Decision) -> None:
     decisions.record(tx, decision, limits.per_24h_minor, limits.per_30d_minor)
 
 
+def merge(tx: Tx, reference_id: UUID, into_id: UUID) -> None:
+    """What was reserved under one reference counts with another from now on: a raised price."""
+    tx.call("people.merge_exposure", ("uuid", "uuid"), reference_id, into_id)
+
+
 def settle(tx: Tx, reference_id: UUID, payer_id: UUID, payee_id: UUID) -> None:
     """The hold was released to the payee. It counts against the limits until its time is over."""
     settle_many(tx, [(reference_id, payer_id, payee_id)])
@@ -138,6 +143,21 @@ async def may_receive(tx: Tx, member_id: UUID) -> Allowed:
     """Whether a member may be paid or may ask for money (T1 and above)."""
     party, now = await queries.party(tx, member_id)
     return policy.may_receive(current_policy(), party, now)
+
+
+async def deposit_waived(tx: Tx, member_id: UUID) -> bool:
+    """Whether a member's tier stands for the deposit of what they borrow."""
+    party, now = await queries.party(tx, member_id)
+    return policy.deposit_waived(current_policy(), party, now)
+
+
+async def owing_limit(tx: Tx, member_id: UUID) -> int:
+    """How much a member may owe in all for what was done before it is paid, in minor units of the
+    reference currency; 0 below the tiers that may owe."""
+    party, now = await queries.party(tx, member_id)
+    table = current_policy()
+    payments = table.rule(grade(table, party, now).tier).payments
+    return payments.owe_up_to_minor if payments else 0
 
 
 async def payouts_of(tx: Tx, member_id: UUID) -> Payouts:

@@ -57,7 +57,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Payments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a tier may do with money, in minor units of the reference currency."""
+    """What a tier may do with money, in minor units of the reference currency. ``deposit_free``:
+    borrows without leaving a deposit; ``owe_up_to_minor``: all that may be owed at one time for
+    work that is paid after it is done."""
 
     per_order_minor: _Minor
     per_24h_minor: _Minor
@@ -66,6 +68,8 @@ class Payments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     revoke_window: timedelta
     confirm_above_minor: _Minor
     confirm_new_payee_above_minor: _Minor
+    deposit_free: bool = False
+    owe_up_to_minor: _Minor = 0
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -190,6 +194,8 @@ def _falls(table: PolicyTable, lower: Tier, higher: Tier) -> list[str]:
     ]
     if high.hold_period > low.hold_period:
         wrong.append(f"{higher.name}.hold_period is longer than {lower.name}'s")
+    if low.deposit_free and not high.deposit_free:
+        wrong.append(f"{higher.name} leaves a deposit where {lower.name} need not")
     for name in ("financial_floor", "social_floor"):
         floors = [getattr(table.rule(tier), name) or 0 for tier in (lower, higher)]
         if floors[1] < floors[0]:

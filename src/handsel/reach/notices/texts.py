@@ -10,6 +10,8 @@ import msgspec
 Kind = Literal[
     "message_received",
     "order_moved",
+    "mandate_refused",
+    "date_left_out",
     "order_funded",
     "order_accepted",
     "order_declined",
@@ -46,6 +48,8 @@ Kind = Literal[
     "claim_upheld",
     "claim_denied",
     "claim_withdrawn",
+    "dispute_opened",
+    "dispute_moved",
     "chargeback_noted",
     "chargeback_opened",
     "chargeback_won",
