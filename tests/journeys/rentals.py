@@ -88,6 +88,10 @@ async def go_on(story: Story, deal: Deal, *steps: str | timedelta) -> None:
 HANDED_OVER: tuple[str | timedelta, ...] = ("accept", AHEAD, "hand_over")
 
 
+#: And to the thing being back in time.
+HOME = (*HANDED_OVER, DAY, "return_thing")
+
+
 async def handed_over(story: Story, deposit: int = DEPOSIT) -> Deal:
     """A rental that the renter has, at its start."""
     deal = await reserved(story, deposit)

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from handsel.deals.orders import service as orders
+from handsel.deals.orders.schemas import TransitionInput
+from handsel.foundation.core.ids import decode
 from tests.journeys.agreements import DAY, FIRST, SECOND, TOTAL, agreed, asked, offer_body
 from tests.journeys.deals import START, told
 from tests.journeys.story import Story
@@ -36,6 +39,7 @@ async def test_offers_are_countered_and_milestones_paid_for_one_by_one(story: St
     assert (running["state"], running["amount"]["amount_minor"]) == ("running", TOTAL)
     assert [p["amount"]["amount_minor"] for p in (first, second)] == [FIRST, SECOND]
     assert {p["parent_id"] for p in (first, second)} == {job.id}
+    assert {p["terms"]["offer_hash"] for p in (first, second)} == {last["terms_hash"]}
     assert half_way == ("running", ["completed", "delivered"], (0, FIRST, 0))
     assert (await job.state(), await job.states()) == ("finished", ["settled", "settled"])
     assert await job.buyer.available() == (START - TOTAL, 0, 0)
@@ -135,6 +139,30 @@ async def test_a_paid_milestone_ends_as_its_promise_says(
     assert (await job.states())[0] == end
     assert await job.buyer.available() == (START - earned, 0, 0)
     assert await job.seller.available() == (earned, 0, 0)
+    await story.check()
+
+
+async def test_a_dispute_or_a_bank_decides_where_a_milestones_money_goes(story: Story) -> None:
+    job = await agreed(story)
+    first, second = await job.parts()
+    await job.delivered(story, first)
+    await job.fund(story, second)
+    ruling = TransitionInput(name="rule", customer_minor=500)
+
+    for part, event, data in (
+        (first, "dispute.opened", None),
+        (first, "dispute.resolved", ruling),
+        (second, "chargeback.lost", None),
+    ):
+        async with story.database.transaction() as tx:
+            assert await orders.system_move(tx, decode("ord", part["id"]), on=event, data=data)
+    decided = await job.states()
+    await _silence(story, 14)
+
+    assert decided == ["shared", "charged_back"]
+    assert (await job.state(), await job.states()) == ("finished", ["closed", "charged_back"])
+    assert await job.buyer.available() == (START - FIRST + 500, 0, 0)
+    assert await job.seller.available() == (FIRST - 500, 0, 0)
     await story.check()
 
 

@@ -10,18 +10,22 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from handsel.deals.orders import bonds
-from handsel.deals.orders import service as orders
-from handsel.deals.orders.schemas import TransitionInput
 from handsel.foundation.core.ids import decode
-from handsel.foundation.db.uow import Tx
-from handsel.money.payments import sandbox_books
 from tests.factories.members import create_member
 from tests.journeys import rentals
 from tests.journeys.deals import DAY, HOUR, START, UNTOUCHED, Deal, told
-from tests.journeys.rentals import AHEAD, CLAIM, DEPOSIT, HANDED_OVER, PRICE, RENT, go_on, make
+from tests.journeys.rentals import (
+    AHEAD,
+    CLAIM,
+    DEPOSIT,
+    HANDED_OVER,
+    HOME,
+    PRICE,
+    RENT,
+    go_on,
+    make,
+)
 from tests.journeys.story import Member, Story
-from tests.journeys.test_chargebacks import decided, dispute
 
 MINUTE = timedelta(minutes=1)
 #: From the start to an hour beyond the grace.
@@ -98,7 +102,6 @@ async def test_what_is_not_paid_closes(story: Story, steps: tuple[str | timedelt
     assert (await deal.state(), await deal.wallets()) == ("payment_expired", UNTOUCHED)
 
 
-HOME = (*HANDED_OVER, DAY, "return_thing")
 #: Half of the rent, by the policy.
 HALF = RENT // 2
 
@@ -173,8 +176,12 @@ async def test_lateness_and_damage_together_are_no_more_than_the_deposit(story: 
 
 async def test_refusals_move_nothing(story: Story) -> None:
     deal = await rentals.reserved(story)
-    await go_on(story, deal, "accept", AHEAD)
+    await go_on(story, deal, "accept")
     path = f"/v1/orders/{deal.id}/transitions"
+    shown = {"name": "hand_over", "code": await rentals.code_of(deal, "hand_over")}
+    days_before = await deal.seller.refused(path, shown, 409)
+    assert days_before["code"] == "too_early_to_meet"
+    await story.pass_time(AHEAD)
     absent = await deal.seller.refused(path, {"name": "hand_over", "code": "x"}, 409)
     assert (absent["code"], await deal.state()) == ("code_wrong", "accepted")
     await make(deal, "hand_over")
@@ -359,184 +366,6 @@ async def test_a_claim_against_the_end_of_the_inspection(story: Story) -> None:
         "completed",
         ((START - RENT, 0, 0), (0, RENT, 0)),
     )
-
-
-async def with_two_cards(story: Story) -> Deal:
-    """A rental that the renter has, the rent from one top-up and the deposit from another."""
-    owner, renter = await story.person("owner"), await story.person("renter")
-    await story.top_up(renter, RENT)
-    await story.top_up(renter, DEPOSIT)
-    listing = await rentals.thing(story, owner)
-    order = await renter.made("/v1/rentals", await rentals.body_for(story, listing))
-    deal = Deal(owner, renter, order["id"], order)
-    await rentals.pay(story, deal)
-    await go_on(story, deal, *HANDED_OVER)
-    return deal
-
-
-async def dispute_rent(story: Story, deal: Deal) -> str:
-    """The renter's bank takes the older top-up back."""
-    async with story.database.transaction() as tx:
-        charge = await tx.fetchval(
-            "SELECT provider_reference FROM money.top_ups WHERE member_id = $1 ORDER BY id LIMIT 1",
-            decode("mem", deal.buyer.id),
-        )
-        reference = await sandbox_books.open_dispute(tx, charge, RENT, "fraudulent", tx.now)
-    await story.drain()
-    return reference
-
-
-async def test_a_bank_takes_the_deposit_and_the_rental_goes_on(story: Story) -> None:
-    deal = await with_two_cards(story)
-    word = await dispute(story, deal, DEPOSIT)
-    await make(deal, "return_thing")
-    await make(deal, "claim_damage")
-
-    refused = await deal.buyer.post(f"/v1/orders/{deal.id}/transitions", {"name": "accept_claim"})
-    await decided(story, word, "lost")
-    after = await deal.state(), await deal.wallets()
-    await go_on(story, deal, "accept_claim", 14 * DAY)
-
-    assert refused.json()["type"].endswith("payment_disputed")
-    assert after == ("damage_claimed", ((0, 0, RENT), (0, 0, 0)))
-    assert (await deal.state(), await deal.wallets()) == ("settled", ((0, 0, 0), (RENT, 0, 0)))
-    await story.check()
-
-
-async def test_a_bank_takes_the_rent_while_the_thing_is_out(story: Story) -> None:
-    deal = await with_two_cards(story)
-    word = await dispute_rent(story, deal)
-
-    await decided(story, word, "lost")
-    lost = await deal.state(), await deal.wallets()
-    await story.pass_time(14 * DAY)
-
-    # The owner keeps the deposit for what is out; the rent went back, and to the bank.
-    assert lost == ("unreturned", ((0, 0, 0), (0, DEPOSIT, 0)))
-    assert (await deal.state(), await deal.wallets()) == ("closed", ((0, 0, 0), (DEPOSIT, 0, 0)))
-    await story.check()
-
-
-async def test_a_bank_takes_rent_and_deposit(story: Story) -> None:
-    deal = await rentals.reserved(story)
-    word = await dispute(story, deal)
-    await story.pass_time(DAY)
-    expired = await deal.state(), await deal.wallets()
-    other = await rentals.handed_over(story)
-    again = await dispute(story, other)
-
-    await decided(story, word, "lost")
-    await decided(story, again, "lost")
-
-    # What goes back in time is set aside; what was out is over, and no bank is paid twice.
-    assert expired == ("expired", ((0, 0, 0), (0, 0, 0)))
-    assert (await other.state(), await other.wallets()) == ("unreturned", ((0, 0, 0), (0, 0, 0)))
-    await story.check()
-
-
-async def test_a_bank_takes_the_rent_that_waits(story: Story) -> None:
-    deal = await with_two_cards(story)
-    await go_on(story, deal, "return_thing", "claim_damage", "accept_claim")
-    waiting = await deal.wallets()
-    word = await dispute_rent(story, deal)
-
-    await decided(story, word, "lost")
-
-    assert waiting == ((DEPOSIT - CLAIM, 0, 0), (0, RENT + CLAIM, 0))
-    # What was captured is settled at once: nothing else will come of this order.
-    assert await deal.state() == "charged_back"
-    assert await deal.wallets() == ((DEPOSIT - CLAIM, 0, 0), (CLAIM, 0, 0))
-    await story.check()
-
-
-async def happens(story: Story, deal: Deal, event: str, **data: int) -> bool:
-    """What a dispute does to the order."""
-    order_id = decode("ord", deal.id)
-    said = TransitionInput(name="rule", **data)
-
-    async def move(tx: Tx) -> bool:
-        if "customer_minor" in data:
-            shares = await bonds.amounts(tx.conn, order_id)
-            bonds.rule(tx, dict.fromkeys(shares, RULED))
-            await tx.flush()
-        return await orders.system_move(tx, order_id, on=event, data=said)
-
-    return await story.database.run(move)
-
-
-async def settled_wallets(story: Story, deal: Deal) -> list[int]:
-    """Of renter and owner; a session does not live as long as a dispute."""
-    async with story.database.reading() as conn:
-        return [
-            await conn.fetchval(
-                "SELECT coalesce(sum(balance), 0)::bigint FROM money.accounts"
-                " WHERE kind = 'wallet' AND owner_id = $1",
-                decode("mem", member.id),
-            )
-            for member in (deal.buyer, deal.seller)
-        ]
-
-
-RULED = 700
-
-
-@pytest.mark.parametrize(
-    ("steps", "event", "data", "after", "end", "owner"),
-    [
-        (
-            (*HOME, "claim_damage"),
-            "dispute.resolved",
-            {"customer_minor": 1000},
-            "shared",
-            "closed",
-            RENT - 1000 + RULED,
-        ),
-        (
-            (*HOME, "claim_damage", "contest_claim"),
-            "dispute.withdrawn",
-            {},
-            "contested",
-            "settled",
-            RENT,
-        ),
-        (("accept", AHEAD + HOUR), "dispute.withdrawn", {}, "accepted", "cancelled", 0),
-        ((*HOME, "claim_damage"), "", {}, "disputed", "closed", RENT),
-        (
-            ("accept", AHEAD + HOUR, "report_absence", "contest_absence"),
-            "",
-            {},
-            "disputed_hand_over",
-            "cancelled",
-            0,
-        ),
-    ],
-    ids=["ruled", "withdrawn", "withdrawn before", "nobody decides", "nobody decides before"],
-)
-async def test_a_dispute(
-    story: Story,
-    steps: tuple[str | timedelta, ...],
-    event: str,
-    data: dict[str, int],
-    after: str,
-    end: str,
-    owner: int,
-) -> None:
-    deal = await rentals.reserved(story)
-    await go_on(story, deal, *steps)
-
-    opened = await happens(story, deal, "dispute.opened")
-    moved = bool(event) and await happens(story, deal, event, **data)
-    stands = await deal.state()
-    for days in (10, 21, 14):
-        await story.pass_time(days * DAY)
-
-    assert (opened, moved, stands) == (True, bool(event), after)
-    assert await settled_wallets(story, deal) == [START - owner, owner]
-    async with story.database.reading() as conn:
-        order = await conn.fetchval(
-            "SELECT state FROM deals.orders WHERE id = $1", decode("ord", deal.id)
-        )
-    assert order == end
 
 
 async def test_after_all_of_it_the_books_agree(story: Story) -> None:

@@ -27,7 +27,7 @@ def bonds(is_held: str) -> tuple[tuple[str, str, tuple[str, ...], str, str], ...
     return (
         (
             "L26_bonds_agree_with_holds",
-            "a bond has a hold of its amount, open as long as it, released as far as it was captured",
+            "a bond has a hold of its amount, open as long as it, released as far as captured",
             ("deals.bonds", "money.holds"),
             "SELECT count(*) FROM deals.bonds",
             _AGREE,

@@ -260,5 +260,8 @@ async def test_a_unit_that_goes_keeps_its_booking_and_takes_no_more(
         [(2, nine, "confirmed")],
     ]
     assert (await free(database, listing_id, nine))[0] == (nine + HOUR, 1)
+    await reserve(database, listing_id, nine + 2 * HOUR)
+    with pytest.raises(SlotGone):
+        await reserve(database, listing_id, nine + 2 * HOUR)
     await database.run(lambda tx: service.put(tx, seller, listing_id, 2, rules(capacity=2)))
     assert (await free(database, listing_id, nine))[0] == (nine + HOUR, 2)

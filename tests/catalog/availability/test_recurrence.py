@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from dateutil.rrule import rrulestr
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from icalendar import vRecur
 
@@ -44,8 +44,11 @@ def texts(draw: Any) -> str:
     return ";".join((*parts, *([end] if end else [])))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(text=texts(), day=st.integers(1, 28))
+@example(text="FREQ=WEEKLY;INTERVAL=2;BYDAY=TU,SU;WKST=MO", day=9)
+@example(text="FREQ=WEEKLY;INTERVAL=2;BYDAY=TU,SU;WKST=SU", day=9)
+@example(text="FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1", day=1)
 def test_rules_match_when_dateutil_says_so(text: str, day: int) -> None:
     start = START.replace(day=day)
 

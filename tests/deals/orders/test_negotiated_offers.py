@@ -51,7 +51,7 @@ JOB = Terms(
 @pytest.mark.parametrize("parts", [(1000, 1000, 1001), (1, 2, 2998), (3001,), (1,) * 20])
 def test_the_fees_of_the_milestones_are_the_fee_of_the_job(parts: tuple[int, ...]) -> None:
     frozen = offers.freeze(_offer(*parts), "EUR", NOW)
-    job = offers.agreed(JOB, frozen, FEE)
+    job = offers.agreed(JOB, frozen, b"hash", FEE)
 
     fees = [terms.fee for terms in offers.milestone_terms(job, frozen)]
 

@@ -21,12 +21,12 @@ from handsel.foundation.core.errors import Problem
 from handsel.foundation.db.uow import Database, Tx
 from handsel.front import invariants
 from handsel.front.worker.app import sweep_orders
-from tests.deals.process.openers import OPENERS, VERDICTS, Deal, Seen, said_with
+from tests.deals.process.openers import OPENERS, VERDICTS, WALKS, Deal, Seen, said_with
 
 #: Of the pure engine; no guard gives one of them.
 _ENGINE = {"deadline_passed", "transition_not_allowed", "not_your_move"}
 _EACH_STEP = ("L02", "L08", "L10", "L20")
-_STEPS, _SILENT_STEPS = 14, 12
+_STEPS, _SILENT_STEPS = 10, 12
 
 
 @dataclass
@@ -193,7 +193,11 @@ async def live(database: Database, name: str, seed: int) -> Life:
     draw = random.Random(f"{name} {seed}")
     twin = await Twin.open(database, name, draw)
     life = twin.life
-    for _ in range(draw.randint(2, _STEPS)):
+    walk = WALKS.get(name, ())
+    for role, move in walk[: draw.randint(0, len(walk))]:
+        await twin.click(move, role, draw)
+        await twin.compare()
+    for _ in range(draw.randint(0, _STEPS)):
         if life.ended:
             break
         what = draw.random()
@@ -220,7 +224,7 @@ async def live(database: Database, name: str, seed: int) -> Life:
 def _choice(twin: Twin, draw: random.Random) -> tuple[str, str]:
     """Mostly what is possible now, rather not the end; once in a while anything, by anybody."""
     possible = {
-        (t.name, role): 1 if twin.process.states[t.target(twin.life.state)].terminal else 4
+        (t.name, role): 1 if t.stays or twin.process.states[t.to].terminal else 4
         for t in twin.process.leaving(twin.life.state)
         for role in t.actors
         if role != SYSTEM
@@ -233,4 +237,4 @@ def _choice(twin: Twin, draw: random.Random) -> tuple[str, str]:
 def _pause(life: Life, draw: random.Random) -> timedelta:
     timers = life.timers()
     left = timers[0].due_at - life.now if timers else timedelta(hours=1)
-    return max(left, timedelta(0)) * draw.choice((0.1, 0.5, 0.9, 1.2)) + timedelta(seconds=1)
+    return max(left, timedelta(0)) * draw.choice((0.1, 0.3, 0.5, 0.9, 1.2)) + timedelta(seconds=1)

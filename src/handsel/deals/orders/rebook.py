@@ -29,6 +29,8 @@ async def rebook(
         raise NotYourMove("who has bought it orders it again")
     if order.terms.listing_id is None:
         raise ListingNotOrderable("this order came of no listing")
+    if order.terms.ends_at is not None:
+        raise ListingNotOrderable("a rental has an end too: POST /v1/rentals")
     again = OrderInput(
         listing_id=order.terms.listing_id,
         starts_at=data.starts_at,

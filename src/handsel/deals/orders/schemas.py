@@ -84,6 +84,8 @@ class Terms(View):
     late_fee_minor: int = 0
     #: What was added to the price by agreement.
     adjustment_minor: int = 0
+    #: Of the offer that was accepted, where the terms were negotiated.
+    offer_hash: str | None = None
     #: What the process's timers count with, in seconds, by the name of the term.
     durations: dict[str, int] = msgspec.field(default_factory=dict)
     #: How well the two knew each other, where a rule asked.

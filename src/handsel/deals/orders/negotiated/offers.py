@@ -110,10 +110,16 @@ def offered(before: Terms, offer: OfferTerms, now: datetime) -> Terms:
     )
 
 
-def agreed(before: Terms, offer: OfferTerms, fee: Fee) -> Terms:
-    """The job's terms once this offer is accepted."""
-    due = offer.milestones[-1].due_at
-    return msgspec.structs.replace(before, price=offer.price, fee=fee, due_at=due, durations={})
+def agreed(before: Terms, offer: OfferTerms, offer_hash: bytes, fee: Fee) -> Terms:
+    """The job's terms once this offer is accepted; those of its milestones follow from them."""
+    return msgspec.structs.replace(
+        before,
+        price=offer.price,
+        fee=fee,
+        due_at=offer.milestones[-1].due_at,
+        offer_hash=offer_hash.hex(),
+        durations={},
+    )
 
 
 def milestone_terms(job: Terms, offer: OfferTerms) -> list[Terms]:

@@ -126,7 +126,7 @@ async def agree(
     data_of = AgreeMove(name=name, named=data.terms_hash, on_table=accepted.terms_hash.hex())
     amount = accepted.terms.price.amount_minor
     fee = await fee_at_sale(tx, order.provider_id, order.customer_id, amount, order.unit)
-    order.terms = offers.agreed(order.terms, accepted.terms, fee)
+    order.terms = offers.agreed(order.terms, accepted.terms, accepted.terms_hash, fee)
     order.due_at = order.terms.due_at
     _write_terms(tx, order)
     await moving.make(tx, Move(order, data_of, role, principal.member_id), process, chosen)
