@@ -35,8 +35,8 @@ class TransitionInput(Input):
     """A move. ``confirmation`` is the token of POST /v1/confirmations where one is required;
     ``note`` is the proof of a delivery or the reason of an objection; ``amount_minor`` is what
     ``refund_part`` gives back or the price that ``propose_change`` proposes; ``customer_minor`` is
-    the customer's part of a proposed split; ``due_at`` is a proposed new time; ``code`` is what
-    the other side shows at a meeting."""
+    the customer's part of a proposed split; ``due_at`` is a proposed new time, or the date that
+    ``skip`` leaves out; ``code`` is what the other side shows at a meeting."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=40, examples=["fund"])]
     confirmation: Annotated[str, msgspec.Meta(max_length=200)] | None = None

@@ -91,12 +91,13 @@ LANGUAGE sql SECURITY DEFINER SET search_path = deals, pg_temp AS $$
     SELECT p_series, s.number, s.at FROM unnest(p_starts) WITH ORDINALITY AS s (at, number)
 $$;
 
-CREATE FUNCTION deals.give_mandate(p_series uuid, p_each bigint, p_total bigint, p_ends_at timestamptz)
-RETURNS void
+-- What the customer has confirmed, and nothing else: price, sum, payee and end of the series itself.
+CREATE FUNCTION deals.give_mandate(p_series uuid) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = deals, pg_temp AS $$
     INSERT INTO deals.mandates (series_id, payer_id, payee_id, unit, each, total, ends_at, given_at)
-    SELECT o.id, o.customer_id, o.provider_id, o.unit, p_each, p_total, p_ends_at, foundation.handsel_now()
-      FROM deals.orders o WHERE o.id = p_series
+    SELECT o.id, o.customer_id, o.provider_id, o.unit, (o.terms->'price'->>'amount_minor')::bigint, o.amount,
+           o.due_at, foundation.handsel_now()
+      FROM deals.orders o WHERE o.id = p_series AND o.process = 'series'
 $$;
 
 CREATE FUNCTION deals.end_mandate(p_series uuid) RETURNS void

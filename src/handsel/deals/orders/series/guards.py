@@ -34,10 +34,7 @@ async def under_mandate(tx: Tx, move: Move) -> None:
 
 async def mandate_given(tx: Tx, move: Move) -> None:
     """Write the mandate down: what the series' terms say, and no more."""
-    order = move.order
-    types = ("uuid", "bigint", "bigint", "timestamptz")
-    price = order.terms.price.amount_minor
-    tx.call("deals.give_mandate", types, order.id, price, order.amount, order.due_at)
+    tx.call("deals.give_mandate", ("uuid",), move.order.id)
 
 
 async def mandate_ended(tx: Tx, move: Move) -> None:
