@@ -418,7 +418,9 @@ async def test_everything_adds_up_at_the_end(story: Story) -> None:
     report = await story.check()
 
     assert {c.state for c in report.checks} == {"ok"}
-    assert {c.name for c in report.checks if c.rows == 0} <= {
+    # What other rooms add is looked at by their own stories.
+    assert {c.name for c in report.checks if c.rows == 0 and c.name.startswith("L")} <= {
         "L14_reversed_once", "L17_closed_accounts_rest", "L22_ledger_chain", "L23_closed_months",
-        "L24_chargebacks_clear", "L25_disputes_stop_money",
+        "L24_chargebacks_clear", "L25_disputes_stop_money", "L26_bonds_agree_with_holds",
+        "L27_bonds_end_with_their_order",
     }  # fmt: skip

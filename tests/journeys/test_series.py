@@ -358,3 +358,11 @@ async def test_a_wrong_series_is_refused(story: Story) -> None:
 
     codes = [problem["code"] for problem in problems]
     assert codes == ["series_length", "cap_too_small", "cap_too_small"]
+
+
+async def test_a_series_is_not_ordered_again_as_if_it_were_one_date(story: Story) -> None:
+    lessons = await _proposed(story)
+
+    problem = await lessons.buyer.refused(f"/v1/orders/{lessons.id}/rebook", {}, 409)
+
+    assert problem["code"] == "listing_not_orderable"

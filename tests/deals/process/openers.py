@@ -10,7 +10,15 @@ from uuid import UUID, uuid4
 
 from handsel.catalog.listings.schemas import Price
 from handsel.deals.orders import service as orders
-from handsel.deals.orders.queries import Order
+from handsel.deals.orders.negotiated import service as negotiated
+from handsel.deals.orders.negotiated.schemas import (
+    AgreementInput,
+    Milestone,
+    OfferInput,
+    Part,
+    QuoteInput,
+)
+from handsel.deals.orders.queries import Order, children
 from handsel.deals.orders.schemas import OrderInput, TransitionInput
 from handsel.deals.orders.time_credit import service as time_credit
 from handsel.deals.orders.time_credit.schemas import TimeCreditInput
@@ -97,11 +105,33 @@ async def open_time_credit(tx: Tx, draw: random.Random) -> Deal:
     return Deal(decode("ord", made.view.id), {"customer": customer, "provider": provider})
 
 
+async def open_milestone(tx: Tx, draw: random.Random) -> Deal:
+    """The only milestone of an agreed job, due in some days."""
+    customer, provider = await person(tx, RICH), await person(tx)
+    listing = await listings.live(tx, provider, price=None)
+    await tx.flush()
+    wish = QuoteInput(listing_id=listing.id, wish="Four doors", currency="EUR")
+    job = decode("ord", (await negotiated.request_quote(tx, customer, wish)).view.id)
+    await tx.flush()
+    due_at = tx.now + timedelta(days=draw.choice((1, 10, 29)))
+    terms = OfferInput(
+        lines=[Part(title="Doors", amount_minor=PRICE)],
+        milestones=[Milestone(title="Doors", amount_minor=PRICE, due_at=due_at)],
+    )
+    offer = (await negotiated.offer(tx, provider, job, terms)).view
+    await tx.flush()
+    await negotiated.agree(tx, customer, job, AgreementInput(terms_hash=offer.terms_hash))
+    await tx.flush()
+    (milestone,) = await children(tx.conn, job)
+    return Deal(milestone.id, {"customer": customer, "provider": provider})
+
+
 #: By process: opens an order of the version that is current.
 OPENERS: dict[str, Callable[[Tx, random.Random], Awaitable[Deal]]] = {
     "service": open_service,
     "instant_transfer": open_transfer,
     "time_credit": open_time_credit,
+    "milestone": open_milestone,
 }
 
 _PAID = (("customer", "fund"), ("provider", "accept"), ("provider", "deliver"))
@@ -110,6 +140,7 @@ WALKS: dict[str, tuple[tuple[str, str], ...]] = {
     "service": (*_PAID, ("customer", "request_changes"), ("provider", "deliver_changes")),
     "instant_transfer": (("customer", "fund"),),
     "time_credit": _PAID,
+    "milestone": (("customer", "fund"), ("provider", "deliver")),
 }
 
 

@@ -29,6 +29,8 @@ async def rebook(
         raise NotYourMove("who has bought it orders it again")
     if order.terms.listing_id is None:
         raise ListingNotOrderable("this order came of no listing")
+    if order.process == "series":
+        raise ListingNotOrderable("a series is no order of one date: propose it again")
     if order.terms.ends_at is not None:
         raise ListingNotOrderable("a rental has an end too: POST /v1/rentals")
     again = OrderInput(
