@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from handsel.foundation.core.ids import decode
 from tests.factories.members import PASSWORD
 from tests.journeys.deals import DAY, HOUR, PRICE, START, Deal, brought_to
 from tests.journeys.story import Story
@@ -16,6 +17,11 @@ async def _refused(deal: Deal, who: str, status: int, name: str, **more: Any) ->
     member = deal.buyer if who == "buyer" else deal.seller
     path = f"/v1/orders/{deal.id}/transitions"
     return str((await member.refused(path, {"name": name, **more}, status))["code"])
+
+
+async def _proposal(deal: Deal) -> str:
+    """The id of the newest proposal."""
+    return str((await deal.buyer.get(f"/v1/orders/{deal.id}/proposals"))[0]["id"])
 
 
 async def test_changes_are_asked_for_twice_and_no_more(story: Story) -> None:
@@ -45,13 +51,14 @@ async def test_changes_that_never_come_give_all_back(story: Story) -> None:
 async def test_a_split_is_what_both_agreed(story: Story, part: int) -> None:
     deal = await brought_to(story, "accept")
 
-    alone = await _refused(deal, "seller", 409, "accept_split")
+    unnamed = await _refused(deal, "buyer", 422, "accept_split")
     await deal.seller.move(deal.id, "propose_split", customer_minor=part, note="We part here")
-    own = await _refused(deal, "seller", 409, "accept_split")
-    await deal.buyer.move(deal.id, "accept_split")
+    named = await _proposal(deal)
+    own = await _refused(deal, "seller", 409, "accept_split", proposal=named)
+    await deal.buyer.move(deal.id, "accept_split", proposal=named)
     await story.pass_time(14 * DAY)
 
-    assert (alone, own) == ("nothing_proposed", "nothing_proposed")
+    assert (unnamed, own) == ("proposal_missing", "nothing_proposed")
     assert await deal.state() == "closed"
     assert await deal.wallets() == ((START - PRICE + part, 0, 0), (PRICE - part, 0, 0))
 
@@ -62,11 +69,13 @@ async def test_a_split_must_fit_and_stands_for_two_days(story: Story) -> None:
     missing = await _refused(deal, "buyer", 422, "propose_split")
     large = await _refused(deal, "buyer", 409, "propose_split", customer_minor=PRICE + 1)
     await deal.buyer.move(deal.id, "propose_split", customer_minor=2000)
+    named = await _proposal(deal)
     await deal.seller.move(deal.id, "refund_part", amount_minor=1500)
-    outgrown = await _refused(deal, "seller", 409, "accept_split")
+    outgrown = await _refused(deal, "seller", 409, "accept_split", proposal=named)
     await deal.buyer.move(deal.id, "propose_split", customer_minor=1000)
+    named = await _proposal(deal)
     await story.move_clock(48 * HOUR)
-    over = await _refused(deal, "seller", 409, "accept_split")
+    over = await _refused(deal, "seller", 409, "accept_split", proposal=named)
 
     assert (missing, large) == ("split_missing", "split_too_large")
     assert (outgrown, over) == ("nothing_proposed", "nothing_proposed")
@@ -77,7 +86,7 @@ async def test_a_lower_price_goes_back_at_once(story: Story) -> None:
     deal = await brought_to(story, "accept")
 
     await deal.buyer.move(deal.id, "propose_change", amount_minor=2000, note="One hour is enough")
-    await deal.seller.move(deal.id, "accept_change")
+    await deal.seller.move(deal.id, "accept_change", proposal=await _proposal(deal))
     await story.drain()
 
     assert await deal.state() == "accepted"
@@ -90,7 +99,8 @@ async def test_a_higher_price_is_confirmed_like_a_payment(story: Story) -> None:
     before = (await deal.buyer.get(f"/v1/orders/{deal.id}"))["terms_hash"]
 
     await deal.seller.move(deal.id, "propose_change", amount_minor=PRICE + 501, note="Two hours")
-    unconfirmed = await _refused(deal, "buyer", 403, "accept_change")
+    named = await _proposal(deal)
+    unconfirmed = await _refused(deal, "buyer", 403, "accept_change", proposal=named)
     confirmed = await deal.buyer.made(
         "/v1/confirmations",
         {
@@ -100,7 +110,9 @@ async def test_a_higher_price_is_confirmed_like_a_payment(story: Story) -> None:
             "password": PASSWORD,
         },
     )
-    moved = await deal.buyer.move(deal.id, "accept_change", confirmation=confirmed["token"])
+    moved = await deal.buyer.move(
+        deal.id, "accept_change", proposal=named, confirmation=confirmed["token"]
+    )
 
     assert unconfirmed == "confirmation_required"
     assert moved["amount"]["amount_minor"] == PRICE + 501
@@ -129,7 +141,7 @@ async def test_another_time_moves_the_deadline(story: Story) -> None:
     later = await story.now() + 9 * DAY
 
     await deal.buyer.move(deal.id, "propose_change", due_at=later.isoformat())
-    moved = await deal.seller.move(deal.id, "accept_change")
+    moved = await deal.seller.move(deal.id, "accept_change", proposal=await _proposal(deal))
     await story.pass_time(11 * DAY)
 
     assert moved["terms"]["starts_at"] == moved["terms"]["due_at"]
@@ -146,3 +158,84 @@ async def test_a_seller_can_end_it_at_any_time_before_delivery(story: Story) -> 
 
     assert await deal.state() == "cancelled"
     assert await deal.wallets() == ((START, 0, 0), (0, 0, 0))
+
+
+async def test_what_was_put_in_its_place_is_not_accepted(story: Story) -> None:
+    deal = await brought_to(story, "accept")
+    await deal.seller.move(deal.id, "propose_split", customer_minor=PRICE)
+    seen = await _proposal(deal)
+
+    await deal.seller.move(deal.id, "propose_split", customer_minor=0)
+    code = await _refused(deal, "buyer", 409, "accept_split", proposal=seen)
+
+    assert code == "nothing_proposed"
+    assert await deal.wallets() == ((START - PRICE, 0, PRICE), (0, 0, 0))
+
+
+async def test_a_seller_does_not_take_back_what_was_given_back(story: Story) -> None:
+    deal = await brought_to(story, "accept")
+    later = (await story.now() + 9 * DAY).isoformat()
+    await deal.buyer.move(deal.id, "propose_change", amount_minor=PRICE, due_at=later)
+    named = await _proposal(deal)
+
+    await deal.seller.move(deal.id, "refund_part", amount_minor=2000)
+    code = await _refused(deal, "seller", 409, "accept_change", proposal=named)
+
+    assert code == "nothing_proposed"
+    assert await deal.wallets() == ((START - PRICE + 2000, 0, PRICE - 2000), (0, 0, 0))
+
+
+async def test_a_raise_passes_the_limit_of_an_order_as_a_whole(story: Story) -> None:
+    """T1 may pay 60.00 in an order: not 1.00 and then 59.01 more."""
+    deal = await brought_to(story, "accept", price=100)
+
+    await deal.seller.move(deal.id, "propose_change", amount_minor=6001)
+    code = await _refused(deal, "buyer", 403, "accept_change", proposal=await _proposal(deal))
+
+    assert code == "over_limit"
+    assert await deal.wallets() == ((START - 100, 0, 100), (0, 0, 0))
+
+
+async def test_a_raise_lengthens_the_hold_period_and_keeps_the_house_in_order(
+    story: Story,
+) -> None:
+    """The first small orders of a seller are paid out after three days; a larger one is not."""
+    deal = await brought_to(story, "accept", price=100)
+    before = (await deal.buyer.get(f"/v1/orders/{deal.id}"))["hold_period_s"]
+    await deal.seller.move(deal.id, "propose_change", amount_minor=5900)
+    terms_hash = (await deal.buyer.get(f"/v1/orders/{deal.id}"))["terms_hash"]
+    confirmed = await deal.buyer.made(
+        "/v1/confirmations",
+        {
+            "payee_id": deal.seller.id,
+            "amount": {"amount_minor": 5800, "currency": "EUR"},
+            "terms_hash": terms_hash,
+            "password": PASSWORD,
+        },
+    )
+
+    moved = await deal.buyer.move(
+        deal.id, "accept_change", proposal=await _proposal(deal), confirmation=confirmed["token"]
+    )
+    await deal.seller.move(deal.id, "withdraw")
+    await story.check()
+
+    assert (before, moved["hold_period_s"]) == (3 * 86_400, 14 * 86_400)
+    async with story.database.reading() as conn:
+        left = await conn.fetchval(
+            "SELECT count(*) FROM people.exposures WHERE payer_id = $1 AND state <> 'released'",
+            decode("mem", deal.buyer.id),
+        )
+    assert left == 0
+
+
+async def test_an_hour_that_has_passed_is_not_agreed_on(story: Story) -> None:
+    deal = await brought_to(story, "accept")
+    soon = (await story.now() + HOUR).isoformat()
+    await deal.seller.move(deal.id, "propose_change", due_at=soon)
+    named = await _proposal(deal)
+    await story.move_clock(2 * HOUR)
+
+    code = await _refused(deal, "buyer", 409, "accept_change", proposal=named)
+
+    assert code == "nothing_proposed"

@@ -93,9 +93,11 @@ async def test_a_booking_moves_with_its_order_or_not_at_all(story: Story) -> Non
     path = f"/v1/orders/{order['id']}/transitions"
 
     await buyer.move(order["id"], "propose_change", due_at=(at + 3 * HOUR).isoformat())
-    gone = await seller.refused(path, {"name": "accept_change"}, 409)
+    first = (await buyer.get(f"/v1/orders/{order['id']}/proposals"))[0]["id"]
+    gone = await seller.refused(path, {"name": "accept_change", "proposal": first}, 409)
     await buyer.move(order["id"], "propose_change", due_at=(at + 5 * HOUR).isoformat())
-    moved = await seller.move(order["id"], "accept_change")
+    second = (await buyer.get(f"/v1/orders/{order['id']}/proposals"))[0]["id"]
+    moved = await seller.move(order["id"], "accept_change", proposal=second)
 
     assert gone["code"] == "slot_gone"
     assert datetime.fromisoformat(moved["terms"]["starts_at"]) == at + 4 * HOUR

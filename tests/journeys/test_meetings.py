@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from handsel.deals.orders import service as orders
 from handsel.foundation.core.ids import decode
 from tests.journeys.deals import DAY, HOUR, PRICE, Deal, brought_to
 from tests.journeys.story import Story
@@ -141,3 +142,37 @@ async def test_a_report_can_be_contested(
     assert wordless["code"] == "reason_missing"
     expected = {"share": "shared", "approve": "completed", "give_back": "refunded"}
     assert await deal.state() == expected[end]
+
+
+async def test_nobody_cancels_for_free_whom_the_other_waits_for(story: Story) -> None:
+    deal = await _meeting(story)
+    path = f"/v1/orders/{deal.id}/transitions"
+
+    codes = []
+    for hours in (47, 2, 22):
+        await story.move_clock(hours * HOUR)
+        codes.append((await deal.buyer.refused(path, {"name": "cancel"}, 409))["code"])
+    await story.move_clock(HOUR + _MINUTE)
+    await deal.buyer.move(deal.id, "cancel")
+
+    assert codes == ["cancelling_costs"] * 3
+    assert await deal.state() == "cancelled"
+
+
+async def test_who_is_said_to_be_at_work_still_proves_it(story: Story) -> None:
+    """A dispute that is dropped leads into progress, but nobody has met by that."""
+    deal = await _meeting(story)
+    await story.database.run(
+        lambda tx: orders.system_move(tx, decode("ord", deal.id), on="dispute.opened")
+    )
+    await story.database.run(
+        lambda tx: orders.system_move(tx, decode("ord", deal.id), on="dispute.withdrawn")
+    )
+    await story.move_clock(2 * DAY)
+    path = f"/v1/orders/{deal.id}/transitions"
+
+    free = await deal.buyer.refused(path, {"name": "cancel"}, 409)
+    wordless = await deal.seller.refused(path, {"name": "deliver"}, 422)
+
+    assert await deal.state() == "in_progress"
+    assert (free["code"], wordless["code"]) == ("transition_not_allowed", "proof_missing")

@@ -214,3 +214,16 @@ class WithOneself(Conflict):
     """This needs somebody else"""
 
     code = "with_oneself"
+
+
+class ProposalMissing(Invalid):
+    """Say which proposal you accept: this move needs proposal"""
+
+    code = "proposal_missing"
+    stored = True
+
+
+class ListingIsRented(Conflict):
+    """This is lent against a deposit: rent it by POST /v1/rentals"""
+
+    code = "listing_is_rented"

@@ -78,6 +78,32 @@ def _share_due(tx: Tx, order: Order) -> bool:
     return policy.late_share_bps > 0 and 0 < left_s < policy.free_until_s
 
 
+async def free_to_cancel(tx: Tx, move: Move) -> None:
+    """As ``cancelling_is_free``, but what was missed is reported, and not cancelled for free."""
+    if _share_due_until_missed(tx, move.order):
+        bps = move.order.terms.cancellation.late_share_bps
+        raise CancellingCosts(
+            f"the seller would keep {bps / 100:g} % of the price; cancel_late says that you agree",
+            late_share_bps=bps,
+        )
+
+
+async def costly_to_cancel(tx: Tx, move: Move) -> None:
+    """Nobody pays for what is free."""
+    if not _share_due_until_missed(tx, move.order):
+        raise CancellingIsFree("use cancel")
+
+
+def _share_due_until_missed(tx: Tx, order: Order) -> bool:
+    """Counted from the agreed start: it costs until nobody can say any more who did not come."""
+    policy, starts_at = order.terms.cancellation, order.terms.starts_at
+    if starts_at is None:
+        return _share_due(tx, order)
+    left = starts_at - tx.now
+    free_until = timedelta(seconds=policy.free_until_s)
+    return policy.late_share_bps > 0 and -_MISSED_UNTIL <= left < free_until
+
+
 async def may_receive(tx: Tx, move: Move) -> None:
     """The provider's tier may receive money."""
     answer = await trust.may_receive(tx, move.order.provider_id)
@@ -94,9 +120,11 @@ async def started(tx: Tx, move: Move) -> None:
         raise NotStarted
 
 
-async def proof_given(_: Tx, move: Move) -> None:
+async def proof_given(tx: Tx, move: Move) -> None:
     """A delivery says what was done, unless the two are known to have met."""
-    if move.order.state != "in_progress" and len(move.data.note.strip()) < _SHORTEST_NOTE:
+    if len(move.data.note.strip()) >= _SHORTEST_NOTE:
+        return
+    if not await queries.times_made(tx, move.order.id, "check_in"):
         raise ProofMissing
 
 
@@ -160,6 +188,8 @@ GUARDS: dict[str, Guard] = {
     "revocable": revocable,
     "cancelling_is_free": cancelling_is_free,
     "cancelling_costs": cancelling_costs,
+    "free_to_cancel": free_to_cancel,
+    "costly_to_cancel": costly_to_cancel,
     "may_receive": may_receive,
     "started": started,
     "proof_given": proof_given,

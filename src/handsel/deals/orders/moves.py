@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -27,6 +28,7 @@ class Move:
     actor_id: UUID | None = None
     decision: Decision | None = None
     proposal: Proposal | None = None
+    hold_period: timedelta | None = None
     deposit: Decision | None = None
 
     def payment(self) -> Payment:

@@ -86,7 +86,7 @@ async def apply(tx: Tx, move: Move, process: Process, chosen: Transition) -> Non
     if chosen.stays:
         _note(tx, move, process, chosen, lines)
         return
-    hold_period = revocable_until = None
+    hold_period, revocable_until = move.hold_period, None
     # What a proposal adds to the price is reserved with it.
     if decision is not None and move.proposal is None:
         trust.reserve(tx, move.payment(), decision)

@@ -8,7 +8,12 @@ from handsel.catalog.availability import service as availability
 from handsel.catalog.listings import service as listings
 from handsel.catalog.listings.schemas import ListingForOrder
 from handsel.deals.orders import queries, terms
-from handsel.deals.orders.errors import ListingNeedsQuote, ListingNotOrderable, OwnListing
+from handsel.deals.orders.errors import (
+    ListingIsRented,
+    ListingNeedsQuote,
+    ListingNotOrderable,
+    OwnListing,
+)
 from handsel.deals.orders.moves import Move
 from handsel.deals.orders.queries import Order
 from handsel.deals.orders.registry import current
@@ -81,6 +86,8 @@ async def place(tx: Tx, principal: Principal, data: OrderInput) -> Answer[OrderV
     """
     listing = await listings.for_order(tx, decode("lst", data.listing_id))
     check_orderable(listing, principal)
+    if listing.deposit_minor:
+        raise ListingIsRented
     assert listing.price_minor is not None
     assert listing.currency is not None
     process = current(data.process)
@@ -91,8 +98,9 @@ async def place(tx: Tx, principal: Principal, data: OrderInput) -> Answer[OrderV
     if booked:
         due = terms.ends_at(listing, data)
         assert data.starts_at is not None
+        units = 1 if terms.is_by_time(listing) else data.quantity
         await availability.reserve(
-            tx, listing.id, order_id, data.starts_at, due, customer_id=principal.member_id
+            tx, listing.id, order_id, data.starts_at, due, units, customer_id=principal.member_id
         )
     name = f"{process.name}@{process.version}"
     frozen = terms.freeze(listing, data, principal, fee, due, name, booked=booked)

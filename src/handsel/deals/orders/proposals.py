@@ -1,6 +1,7 @@
 """What the two agree on while the money is held: how to part, or other terms."""
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import msgspec
 
@@ -12,12 +13,14 @@ from handsel.deals.orders.errors import (
     DueTooLate,
     NothingProposed,
     PriceIsTheProviders,
+    ProposalMissing,
     SplitMissing,
     SplitTooLarge,
 )
 from handsel.deals.orders.moves import Guard, Move, Write
 from handsel.deals.orders.queries import Order, Proposal
 from handsel.deals.orders.schemas import MoneyLine
+from handsel.foundation.core import ids
 from handsel.foundation.core.ids import uuid7
 from handsel.foundation.db.uow import Tx
 from handsel.money.escrow import fees
@@ -63,15 +66,26 @@ async def split_proposed(tx: Tx, move: Move) -> None:
 
 
 async def change_proposed(tx: Tx, move: Move) -> None:
-    """The other side has proposed other terms; a higher price passes the gate like a payment."""
-    move.proposal = await _proposed(tx, move, "change")
-    more = _more(move.order, move.proposal)
+    """The other side has proposed other terms, and they still make sense. A higher price is the
+    customer's to accept, and passes the gate as if the whole were paid now."""
+    proposal = move.proposal = await _proposed(tx, move, "change")
+    if proposal.due_at is not None and proposal.due_at <= tx.now:
+        raise NothingProposed("the proposed time has passed")
+    more = _more(move.order, proposal)
     if more <= 0:
         return
+    if move.role != "customer":
+        raise NothingProposed("less is held than was proposed; a higher price is the customer's")
+    whole = await trust.decide(tx, _payment_of(move, move.order.left + more))
+    if any(reason.code == "over_order_limit" for reason in whole.reasons):
+        trust.require(whole)
+    # What is added counts in its own time; what was held already has been counted.
     payment = _payment_of(move, more)
     move.decision = await trust.decide(tx, payment)
     trust.require(move.decision)
-    if move.decision.confirmation_required or move.data.confirmation:
+    move.hold_period = max(whole.hold_period, move.order.hold_period or whole.hold_period)
+    asked = whole.confirmation_required or move.decision.confirmation_required
+    if asked or move.data.confirmation:
         await trust.consume_confirmation(tx, move.data.confirmation, payment)
 
 
@@ -119,8 +133,7 @@ async def _shift(tx: Tx, order: Order, due_at: datetime) -> None:
 def _raise(tx: Tx, move: Move, more: int) -> None:
     order, decision = move.order, move.decision
     assert decision is not None
-    trust.reserve(tx, decision.payment, decision)
-    trust.merge(tx, decision.payment.reference_id, order.id)
+    trust.reserve(tx, decision.payment, decision, part_of=order.id)
     escrow.raise_hold(tx, order.id, more)
     fee = fees.grown(order.terms.fee, order.amount + more, order.unit)
     order.amount += more
@@ -130,37 +143,47 @@ def _raise(tx: Tx, move: Move, more: int) -> None:
 
 async def write_proposal(tx: Tx, move: Move) -> None:
     """Keep what is proposed; an older proposal of the same side and kind is over."""
-    data = move.data
-    kind = "split" if data.customer_minor is not None else "change"
-    until = tx.now + _STANDS
+    data, split = move.data, move.data.name == "propose_split"
     tx.call(
         "deals.propose",
         _NOTE,
         uuid7(),
         move.order.id,
-        kind,
+        "split" if split else "change",
         move.role,
-        data.amount_minor,
-        data.customer_minor,
-        data.due_at,
+        None if split else data.amount_minor,
+        data.customer_minor if split else None,
+        None if split else data.due_at,
         data.note,
-        until,
+        tx.now + _STANDS,
     )
 
 
 async def write_accepted(tx: Tx, move: Move) -> None:
     """What was accepted, and everything else that was proposed, is over."""
     assert move.proposal is not None
-    types = ("uuid", "uuid")
-    tx.call("deals.close_proposals", types, move.order.id, move.proposal.id)
+    _close(tx, move.order, move.proposal.id)
+
+
+async def drop_proposals(tx: Tx, move: Move) -> None:
+    """What was proposed was about another state of things."""
+    _close(tx, move.order, None)
+
+
+def _close(tx: Tx, order: Order, accepted: UUID | None) -> None:
+    tx.call("deals.close_proposals", ("uuid", "uuid"), order.id, accepted)
 
 
 async def _proposed(tx: Tx, move: Move, kind: str) -> Proposal:
+    """The proposal that the move names: nobody accepts what was put in its place meanwhile."""
+    if move.data.proposal is None:
+        raise ProposalMissing
+    asked = ids.decode("prp", move.data.proposal)
     found = await queries.proposals(tx.conn, move.order.id)
-    mine = [p for p in found if p.kind == kind and p.role != move.role]
-    if not mine:
+    named = [p for p in found if (p.id, p.kind) == (asked, kind) and p.role != move.role]
+    if not named:
         raise NothingProposed
-    return mine[0]
+    return named[0]
 
 
 def _more(order: Order, proposal: Proposal) -> int:
@@ -190,4 +213,8 @@ GUARDS: dict[str, Guard] = {
     "change_fits": change_fits,
     "change_proposed": change_proposed,
 }
-WRITES: dict[str, Write] = {"proposal": write_proposal, "accepted": write_accepted}
+WRITES: dict[str, Write] = {
+    "proposal": write_proposal,
+    "accepted": write_accepted,
+    "proposals_dropped": drop_proposals,
+}

@@ -188,7 +188,8 @@ async def sales(tx: Tx, provider_id: UUID, customer_id: UUID) -> tuple[int, int]
     """
     row = await tx.fetchrow(
         "SELECT count(DISTINCT sale) FILTER (WHERE state NOT IN ('payment_expired', 'revoked',"
-        " 'declined', 'expired', 'cancelled', 'refunded', 'returned', 'charged_back')) AS sold,"
+        " 'declined', 'expired', 'cancelled', 'refunded', 'returned', 'charged_back', 'lapsed',"
+        " 'waived', 'written_off')) AS sold,"
         " count(DISTINCT sale) FILTER (WHERE state = 'settled' AND customer_id = $2) AS with_pair"
         # The milestones of a job are one sale; the frame around the parts of an agreement is none.
         " FROM (SELECT state, customer_id, CASE process WHEN 'milestone' THEN parent_id ELSE id END"

@@ -44,6 +44,7 @@ class TransitionInput(Input):
     amount_minor: AmountMinor | None = None
     customer_minor: Annotated[int, msgspec.Meta(ge=0, le=10**15)] | None = None
     due_at: datetime | None = None
+    proposal: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     code: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 
@@ -160,6 +161,7 @@ class Move(View):
 class ProposalView(View):
     """What one side proposes: a split (``customer_minor``), or another price or time."""
 
+    id: str
     kind: Literal["split", "change"]
     by: str
     amount_minor: int | None

@@ -35,6 +35,11 @@ def due_at(starts_at: datetime | None, now: datetime) -> datetime:
 _UNITS = {"per_hour": timedelta(hours=1), "per_day": timedelta(days=1)}
 
 
+def is_by_time(listing: ListingForOrder) -> bool:
+    """Whether a quantity of it is a length of time, and not a number of things."""
+    return listing.unit in _UNITS
+
+
 def ends_at(listing: ListingForOrder, data: OrderInput) -> datetime:
     """When a booked time ends. Raises ``TimeMissing``, ``DurationDiffers`` (422)."""
     if data.starts_at is None:

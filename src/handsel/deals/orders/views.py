@@ -54,6 +54,7 @@ def view_of(
 def proposal_view(proposal: Proposal) -> ProposalView:
     """A proposal as both parties see it."""
     return ProposalView(
+        id=encode("prp", proposal.id),
         kind="split" if proposal.kind == "split" else "change",
         by=proposal.role,
         amount_minor=proposal.amount_minor,

@@ -127,21 +127,33 @@ END $$;
 REVOKE EXECUTE ON FUNCTION money.raise_hold FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION money.raise_hold TO handsel_app;
 
--- What was reserved under one reference counts with another: a price was raised.
-CREATE FUNCTION people.merge_exposure(p_reference uuid, p_into uuid) RETURNS void
+-- A raised price is an exposure of its own, in its own time; it ends with the payment it adds to.
+ALTER TABLE people.exposures ADD COLUMN part_of uuid REFERENCES people.exposures;
+CREATE INDEX exposures_of_parts ON people.exposures (part_of) WHERE part_of IS NOT NULL;
+
+CREATE FUNCTION people.add_exposure(p_reference uuid, p_to uuid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = people, pg_temp AS $$
-DECLARE
-    more people.exposures;
 BEGIN
-    DELETE FROM people.exposures e WHERE e.reference_id = p_reference AND e.state = 'reserved'
-    RETURNING * INTO more;
-    UPDATE people.exposures e SET amount_minor = e.amount_minor + more.amount_minor,
-           reference_minor = e.reference_minor + more.reference_minor
-     WHERE e.reference_id = p_into AND e.state = 'reserved'
-       AND (e.payer_id, e.payee_id, e.currency) = (more.payer_id, more.payee_id, more.currency);
+    UPDATE people.exposures e SET part_of = w.reference_id FROM people.exposures w
+     WHERE e.reference_id = p_reference AND w.reference_id = p_to AND w.state = 'reserved'
+       AND (e.payer_id, e.payee_id, e.currency) = (w.payer_id, w.payee_id, w.currency);
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'exposure_not_reserved' USING ERRCODE = 'HS001';
+        RAISE EXCEPTION 'exposure_not_reserved' USING ERRCODE = 'HS001',
+            DETAIL = 'there is no reserved payment to add to';
     END IF;
 END $$;
-REVOKE EXECUTE ON FUNCTION people.merge_exposure FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION people.merge_exposure TO handsel_app;
+REVOKE EXECUTE ON FUNCTION people.add_exposure FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION people.add_exposure TO handsel_app;
+
+-- Whatever becomes of a payment becomes of what was added to it.
+CREATE FUNCTION people.follow_exposure() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = people, pg_temp AS $$
+BEGIN
+    UPDATE people.exposures e SET state = NEW.state, resolved_at = NEW.resolved_at
+     WHERE e.part_of = NEW.reference_id AND e.state = 'reserved';
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION people.follow_exposure FROM PUBLIC;
+CREATE TRIGGER parts_follow AFTER UPDATE OF state ON people.exposures
+    FOR EACH ROW WHEN (NEW.part_of IS NULL AND OLD.state = 'reserved' AND NEW.state <> 'reserved')
+    EXECUTE FUNCTION people.follow_exposure();

@@ -45,7 +45,7 @@ from handsel.people.trust.table import PolicyFile, PolicyTable, Tier
 __all__ = [
     "Allowed", "Decision", "Payment", "Reason", "Step", "Tier", "TrustCard", "check", "confirm",
     "consume_confirmation", "current_policy", "decide", "deposit_waived", "in_reference",
-    "may_receive", "merge", "note_settled", "owing_limit", "own_trust", "payouts_of", "prune",
+    "may_receive", "note_settled", "owing_limit", "own_trust", "payouts_of", "prune",
     "public_card", "public_policy", "release", "require", "reserve", "settle", "settle_many",
     "was_confirmed",
 ]  # fmt: skip
@@ -100,8 +100,10 @@ def require(decision: Decision) -> None:
     )
 
 
-def reserve(tx: Tx, payment: Payment, decision: Decision) -> None:
+def reserve(tx: Tx, payment: Payment, decision: Decision, *, part_of: UUID | None = None) -> None:
     """Count the payment against its payer's limits and log the decision, in this transaction.
+
+    ``part_of``: the payment that it adds to; what is settled or released there is here too.
 
     Raises at the commit: ``OverLimit`` where other payments of this transaction used the limit up,
     ``ExposureExists`` where this reference is reserved already.
@@ -110,11 +112,8 @@ def reserve(tx: Tx, payment: Payment, decision: Decision) -> None:
         raise ValueError("only the payment that was allowed can be reserved")
     limits = current_policy().payments(decision.payer_tier)
     decisions.record(tx, decision, limits.per_24h_minor, limits.per_30d_minor)
-
-
-def merge(tx: Tx, reference_id: UUID, into_id: UUID) -> None:
-    """What was reserved under one reference counts with another from now on: a raised price."""
-    tx.call("people.merge_exposure", ("uuid", "uuid"), reference_id, into_id)
+    if part_of is not None:
+        tx.call("people.add_exposure", ("uuid", "uuid"), payment.reference_id, part_of)
 
 
 def settle(tx: Tx, reference_id: UUID, payer_id: UUID, payee_id: UUID) -> None:

@@ -69,6 +69,8 @@ async def collect(tx: Tx, move: Move) -> list[MoneyLine]:
     ledger.open_accounts(tx, [creditor])
     ledger.post(tx, [Transfer(debtor, creditor, part, "debt_collected")], order.id)
     tx.call("deals.pay_debt", ("uuid", "bigint"), order.id, part)
+    if move.data.name == "collect_rest":
+        trust.settle(tx, order.id, order.customer_id, order.provider_id)
     return [MoneyLine(to="provider", amount_minor=part)]
 
 
