@@ -313,7 +313,7 @@ async def test_an_order_of_the_first_version_closes_too(story: Story) -> None:
     await decided(story, word, "lost")
 
     assert await deal.state() == "charged_back"
-    assert (await deal.buyer.get(f"/v1/orders/{deal.id}"))["process"] == "service@2"
+    assert (await deal.buyer.get(f"/v1/orders/{deal.id}"))["process"] == "service@3"
     await story.check()
 
 
