@@ -80,6 +80,14 @@ class Case:
     async def move(self, who: Member, name: str, **more: Any) -> Any:
         return await who.made(f"{DISPUTES}/{self.id}/moves", {"name": name, **more})
 
+    async def standing(self) -> str:
+        """The id of the offer that stands."""
+        return str((await self.read())["offers"][-1]["id"])
+
+    async def accept(self, who: Member) -> Any:
+        """Accept what stands."""
+        return await self.move(who, "accept", offer=await self.standing())
+
     async def refused(self, who: Member, name: str, status: int, **more: Any) -> str:
         path = f"{DISPUTES}/{self.id}/moves"
         problem = await who.refused(path, {"name": name, **more}, status)
@@ -140,6 +148,13 @@ async def staff(story: Story) -> Member:
 async def opened(deal: Deal, story: Story, **more: Any) -> Case:
     """A dispute that the buyer of a deal opens."""
     made = await deal.buyer.made(f"/v1/orders/{deal.id}/disputes", claim(**more))
+    return Case(story, deal, made["id"])
+
+
+async def claimed_by_the_seller(story: Story, *moves: str) -> Case:
+    """A dispute that the seller opens, who wants everything."""
+    deal = await brought_to(story, *moves)
+    made = await deal.seller.made(f"/v1/orders/{deal.id}/disputes", claim(0))
     return Case(story, deal, made["id"])
 
 

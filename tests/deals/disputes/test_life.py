@@ -1,11 +1,15 @@
 """Every stage of a dispute, and what each end does with the money and the order."""
 
+import pytest
+
 from handsel.deals.orders import bonds, chargebacks
 from handsel.foundation.core.ids import decode
 from tests.deals.disputes.cases import (
+    DELIVERED,
     DESK,
     SOLD,
     claim,
+    claimed_by_the_seller,
     disputed,
     opened,
     ruling,
@@ -27,7 +31,7 @@ async def test_an_offer_is_answered_by_another_and_accepted(story: Story) -> Non
     await case.move(case.respondent, "answer", note="A part was", split=split(1000))
     await case.move(case.claimant, "offer", split=split(2000))
     await case.move(case.respondent, "counter", split=split(HALF))
-    agreed = await case.move(case.claimant, "accept")
+    agreed = await case.accept(case.claimant)
 
     assert before == ((START - PRICE, 0, PRICE), (0, 0, 0))
     assert await case.state() == ("settled", "shared")
@@ -128,13 +132,30 @@ async def test_a_withdrawn_claim_counts_for_nobody_and_the_order_goes_on(story: 
 
     await case.move(case.claimant, "withdraw")
 
-    assert await case.state() == ("withdrawn", "accepted")
+    assert await case.state() == ("withdrawn", "in_progress")
     assert await case.deal.wallets() == ((START - PRICE, 0, PRICE), (0, 0, 0))
     assert (await case.read())["outcome"]["customer_minor"] is None
     path = f"/v1/orders/{case.deal.id}/disputes"
     again = await case.claimant.refused(path, claim(), 409)
     theirs = await case.respondent.made(path, claim(0))
     assert (again["code"], theirs["your_role"]) == ("dispute_exists", "claimant")
+
+
+@pytest.mark.parametrize(
+    ("moves", "state"),
+    [(("accept",), "in_progress"), ((*DELIVERED, "object"), "objected"), (SOLD, "completed")],
+    ids=["undelivered", "delivered", "sold"],
+)
+async def test_a_seller_who_withdraws_is_not_paid_for_it(
+    story: Story, moves: tuple[str, ...], state: str
+) -> None:
+    case = await claimed_by_the_seller(story, *moves)
+    before = await case.deal.wallets()
+
+    await case.move(case.deal.seller, "withdraw")
+
+    assert await case.state() == ("withdrawn", state)
+    assert await case.deal.wallets() == before
 
 
 async def test_the_seller_may_claim_too(story: Story) -> None:
@@ -232,12 +253,32 @@ async def test_a_ruling_shares_the_deposit_of_a_rental_too(story: Story) -> None
     )
 
 
+async def test_a_deposit_that_a_bank_has_taken_is_left_out_of_the_ruling(story: Story) -> None:
+    deal = await rentals.reserved(story)
+    order_id = decode("ord", deal.id)
+    async with story.database.reading() as conn:
+        (bond,) = await bonds.amounts(conn, order_id)
+    await rentals.make(deal, "accept")
+    await story.pass_time(rentals.AHEAD)
+    shares = [{"bond_id": bond, "back_minor": 0, "other_minor": rentals.DEPOSIT}]
+    asked = split(0, rentals.RENT, bonds=shares)
+    made = await deal.seller.made(f"/v1/orders/{deal.id}/disputes", claim(request=asked))
+    async with story.database.transaction() as tx:
+        bonds.end(tx, await bonds.held(tx, order_id))
+
+    ended = await deal.buyer.made(f"/v1/disputes/{made['id']}/moves", {"name": "concede"})
+
+    assert (ended["state"], await deal.state()) == ("granted", "shared")
+    assert ended["outcome"]["bonds"] == []
+    assert await deal.wallets() == ((START - rentals.RENT, 0, 0), (0, rentals.RENT, 0))
+
+
 async def test_who_is_at_fault_is_what_a_score_hears(story: Story) -> None:
     lost = await disputed(story)
     settled = await disputed(story)
     await lost.move(lost.respondent, "concede")
     await settled.move(settled.respondent, "answer", note="A part was", split=split(HALF))
-    await settled.move(settled.claimant, "accept")
+    await settled.accept(settled.claimant)
 
     await story.drain()
 

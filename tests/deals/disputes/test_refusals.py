@@ -7,6 +7,7 @@ import pytest
 
 from handsel.foundation.core.ids import decode
 from tests.deals.disputes.cases import (
+    DELIVERED,
     DESK,
     DISPUTES,
     SOLD,
@@ -18,7 +19,7 @@ from tests.deals.disputes.cases import (
     split,
     text,
 )
-from tests.journeys.deals import DAY, PRICE, brought_to, funded, placed
+from tests.journeys.deals import DAY, PRICE, Deal, brought_to, funded, placed
 from tests.journeys.story import Story
 
 BAD_SUM = {"customer_minor": 1, "provider_minor": PRICE}
@@ -63,6 +64,33 @@ async def test_what_cannot_be_disputed(story: Story) -> None:
 
     assert codes == ["not_disputable", "not_disputable", "dispute_too_late"]
     assert await settled.state() == "settled"
+
+
+async def test_a_deadline_comes_before_a_dispute(story: Story) -> None:
+    delivered, accepted = await brought_to(story, *DELIVERED), await brought_to(story, "accept")
+    await story.move_clock(18 * DAY)
+    await story.returns(delivered.buyer)
+    await story.returns(accepted.seller)
+    late = ((delivered.buyer, delivered, PRICE), (accepted.seller, accepted, 0))
+
+    codes = [
+        (await who.refused(f"/v1/orders/{deal.id}/disputes", claim(part), 409))["code"]
+        for who, deal, part in late
+    ]
+
+    assert codes == ["deadline_passed", "deadline_passed"]
+    assert await disputes_about(story, delivered, accepted) == 0
+    await story.pass_time(DAY)
+
+
+async def disputes_about(story: Story, *deals: Deal) -> int:
+    """How many disputes there are about them."""
+    ids = [decode("ord", deal.id) for deal in deals]
+    async with story.database.reading() as conn:
+        found: int = await conn.fetchval(
+            "SELECT count(*) FROM deals.disputes WHERE order_id = ANY ($1)", ids
+        )
+    return found
 
 
 async def test_an_order_has_one_dispute(case: Case) -> None:
@@ -196,16 +224,31 @@ async def test_messages_and_the_log_of_the_order_are_evidence(story: Story) -> N
 async def test_of_accepting_and_withdrawing_at_once_one_happens(story: Story) -> None:
     case = await disputed(story)
     await case.move(case.respondent, "answer", note="A part was", split=split(500))
-    path = f"{DISPUTES}/{case.id}/moves"
+    path, offer = f"{DISPUTES}/{case.id}/moves", await case.standing()
 
     answers = await asyncio.gather(
-        *(case.claimant.post(path, {"name": name}) for name in ("accept", "withdraw") * 3)
+        *(case.claimant.post(path, {"name": name, "offer": offer}) for name in ("accept", "withdraw") * 3)
     )
 
     assert sorted(answer.status_code for answer in answers) == [200, *[409] * 5]
     state, order = await case.state()
     assert (state, order) in [("settled", "shared"), ("withdrawn", "completed")]
     assert sum((await case.deal.wallets())[1]) in (PRICE - 500, PRICE)
+
+
+async def test_who_accepts_an_offer_names_it(story: Story) -> None:
+    case = await disputed(story)
+    await case.move(case.respondent, "answer", note="All back", split=split(PRICE))
+    seen = await case.standing()
+    await case.move(case.claimant, "offer", split=split(2500))
+    await case.move(case.respondent, "counter", split=split(0))
+    before = await snapshot(case)
+
+    unnamed = await case.refused(case.claimant, "accept", 422)
+    swapped = await case.refused(case.claimant, "accept", 409, offer=seen)
+
+    assert (unnamed, swapped) == ("offer_missing", "offer_changed")
+    assert await snapshot(case) == before
 
 
 async def test_of_many_who_open_at_once_one_does(story: Story) -> None:

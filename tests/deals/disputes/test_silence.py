@@ -5,7 +5,17 @@ from datetime import timedelta
 
 from handsel.deals.disputes import machine
 from handsel.front.worker import disputes
-from tests.deals.disputes.cases import DESK, SOLD, Case, disputed, ruling, snapshot, split
+from tests.deals.disputes.cases import (
+    DELIVERED,
+    DESK,
+    SOLD,
+    Case,
+    claimed_by_the_seller,
+    disputed,
+    ruling,
+    snapshot,
+    split,
+)
 from tests.journeys.deals import DAY, PRICE, START, told
 from tests.journeys.story import Story
 
@@ -37,13 +47,54 @@ async def test_a_claim_that_is_not_pursued_lapses(story: Story) -> None:
     assert (await case.read())["outcome"]["claimant_fault_bps"] == 0
 
 
+async def test_silence_pays_no_seller_who_delivered_nothing(story: Story) -> None:
+    case = await claimed_by_the_seller(story, "accept")
+    before = await case.deal.wallets()
+    announced = (await case.read())["next_deadline"]
+
+    await story.pass_time(4 * DAY)
+    doubted, waiting = await case.names(), await case.state()
+    await story.pass_time(26 * DAY)
+    await case.come_back()
+
+    assert announced["transition"] == "doubt"
+    assert (doubted[-1], waiting) == (("doubt", "system"), ("mediation", "disputed"))
+    assert before == ((START - PRICE, 0, PRICE), (0, 0, 0))
+    assert await case.state() == ("defaulted", "cancelled")
+    assert await case.deal.wallets() == ((START, 0, 0), (0, 0, 0))
+
+
+async def test_silence_pays_a_seller_who_delivered(story: Story) -> None:
+    case = await claimed_by_the_seller(story, *DELIVERED)
+
+    await story.pass_time(4 * DAY)
+
+    assert await case.state() == ("granted", "shared")
+    assert await case.deal.wallets() == ((START - PRICE, 0, 0), (0, PRICE, 0))
+
+
+async def test_a_claim_to_what_was_not_delivered_is_let_go_and_the_order_goes_on(
+    story: Story,
+) -> None:
+    case = await disputed(story, "accept")
+    before = await case.deal.wallets()
+    await case.move(case.respondent, "answer", note="I was there")
+
+    await story.pass_time(5 * DAY)
+
+    assert await case.state() == ("withdrawn", "in_progress")
+    assert await case.deal.wallets() == before
+    assert (await case.read())["outcome"]["provider_minor"] is None
+
+
 async def test_an_offer_expires(story: Story) -> None:
     case = await disputed(story)
     await case.move(case.respondent, "answer", note="A part was", split=split(500))
 
     await story.pass_time(3 * DAY)
 
-    assert await case.refused(case.claimant, "accept", 409) == "offer_expired"
+    offer = await case.standing()
+    assert await case.refused(case.claimant, "accept", 409, offer=offer) == "offer_expired"
     assert (await case.state())[0] == "answered"
 
 

@@ -80,6 +80,19 @@ class OfferExpired(Conflict):
     code = "offer_expired"
 
 
+class OfferMissing(Invalid):
+    """Say which offer you accept: its id"""
+
+    code = "offer_missing"
+    stored = True
+
+
+class OfferChanged(Conflict):
+    """Another offer stands by now; read it before you accept it"""
+
+    code = "offer_changed"
+
+
 class AgreedAlready(Conflict):
     """You have agreed to this proposal"""
 

@@ -14,11 +14,14 @@ GUARDS = frozenset(
         "split_given",
         "ruling_given",
         "offer_is_live",
+        "offer_named",
         "not_agreed_yet",
         "new_evidence",
         "another_person",
     }
 )
+#: Which of two outcomes silence has; ``moves.SILENCE`` has them.
+SILENCE = frozenset({"silence_grants", "silence_does_not_grant", "delivered", "not_delivered"})
 #: How a dispute ends: which split the order is told. ``outcomes`` has them.
 OUTCOMES = frozenset(
     {
@@ -43,7 +46,7 @@ def processes() -> dict[int, Process]:
     """Every version. Raises ``ProcessInvalid``."""
     found = {}
     for file in sorted(Path(__file__).parent.glob("dispute.v*.toml")):
-        process = load(file, guards=GUARDS, actions=OUTCOMES, terms=())
+        process = load(file, guards=GUARDS | SILENCE, actions=OUTCOMES, terms=())
         found[process.version] = process
     return found
 

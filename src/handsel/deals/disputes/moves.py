@@ -8,7 +8,9 @@ from handsel.deals.disputes import machine, queries
 from handsel.deals.disputes.errors import (
     AgreedAlready,
     AppealNeedsNewEvidence,
+    OfferChanged,
     OfferExpired,
+    OfferMissing,
     RulingMissing,
     SameStaffCannotDecideAppeal,
     SplitMissing,
@@ -18,6 +20,7 @@ from handsel.deals.disputes.rulings import check_sum
 from handsel.deals.disputes.schemas import DisputeMoveInput
 from handsel.deals.orders.errors import ReasonMissing
 from handsel.deals.process.definition import SYSTEM, Role
+from handsel.foundation.core.ids import encode
 from handsel.foundation.db.uow import Tx
 
 _SHORTEST_NOTE = 3
@@ -66,6 +69,15 @@ async def offer_is_live(tx: Tx, move: Move) -> None:
         raise OfferExpired
 
 
+async def offer_named(_: Tx, move: Move) -> None:
+    """Whoever accepts has read the very offer that stands; after ``offer_is_live``."""
+    assert move.offer is not None, "offer_is_live comes before offer_named"
+    if move.data.offer is None:
+        raise OfferMissing
+    if move.data.offer != encode("dso", move.offer.id):
+        raise OfferChanged
+
+
 async def not_agreed_yet(tx: Tx, move: Move) -> None:
     """The staff's proposal stands, and whoever agrees has not done so before."""
     move.offer = await queries.live_offer(tx, move.dispute.id)
@@ -98,8 +110,18 @@ GUARDS: dict[str, Guard] = {
     "split_given": split_given,
     "ruling_given": ruling_given,
     "offer_is_live": offer_is_live,
+    "offer_named": offer_named,
     "not_agreed_yet": not_agreed_yet,
     "new_evidence": new_evidence,
     "another_person": another_person,
 }
 assert set(GUARDS) == machine.GUARDS
+
+#: Of two things that time may do, the guard says which of them it does in this dispute.
+SILENCE: dict[str, Callable[[Dispute], bool]] = {
+    "silence_grants": lambda dispute: dispute.silence_grants,
+    "silence_does_not_grant": lambda dispute: not dispute.silence_grants,
+    "delivered": lambda dispute: not dispute.undelivered,
+    "not_delivered": lambda dispute: dispute.undelivered,
+}
+assert set(SILENCE) == machine.SILENCE

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from handsel.deals.disputes import effects, machine, orders_port, queries
 from handsel.deals.disputes.errors import OwnDispute
-from handsel.deals.disputes.moves import GUARDS, Move
+from handsel.deals.disputes.moves import GUARDS, SILENCE, Move
 from handsel.deals.disputes.outcomes import OUTCOMES, Outcome
 from handsel.deals.disputes.queries import Dispute
 from handsel.deals.disputes.schemas import DisputeMoveInput
@@ -145,14 +145,21 @@ async def apply(tx: Tx, moving: Move, process: Process, chosen: Transition) -> N
 
 
 def timers_of(dispute: Dispute) -> list[engine.Timer]:
-    """The timers of the state that the dispute has just entered."""
-    return machine.timers(
+    """The timers of the state that the dispute has just entered: of what time may do, what it does
+    in this dispute."""
+    running = machine.timers(
         dispute.process_version,
         dispute.state,
         dispute.entered_at,
         dispute.opened_at,
         dispute.money_until,
     )
+    happening = {
+        t.name
+        for t in process_of(dispute).leaving(dispute.state)
+        if t.at and all(SILENCE[guard](dispute) for guard in t.guards)
+    }
+    return [timer for timer in running if timer.transition in happening]
 
 
 def columns(

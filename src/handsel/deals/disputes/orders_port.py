@@ -12,20 +12,39 @@ from handsel.deals.orders.queries import Order
 from handsel.deals.orders.schemas import TransitionInput
 from handsel.deals.orders.timing import timers_of
 from handsel.deals.process import engine
-from handsel.deals.process.definition import SYSTEM
+from handsel.deals.process.definition import SYSTEM, Role
 from handsel.foundation.db.pool import Connection
 from handsel.foundation.db.uow import Tx
+from handsel.foundation.http.principal import Principal
 from handsel.money.escrow import service as escrow
 from handsel.money.escrow.service import Stake
 
 #: How long after its release a sale can still be disputed.
 AFTER_SALE = timedelta(days=14)
-_OPENED, _RESOLVED, _WITHDRAWN = "dispute.opened", "dispute.resolved", "dispute.withdrawn"
+_OPENED, _RESOLVED = "dispute.opened", "dispute.resolved"
+#: The customer gave a claim up, or the provider did: nobody is paid for giving up.
+_WITHDRAWN, _DROPPED = "dispute.withdrawn", "dispute.dropped"
+#: What an order's process does with money for which nothing was delivered.
+_ALL_BACK = frozenset({"refund_expired", "refund_all_expired"})
 
 
 async def lock(tx: Tx, order_id: UUID) -> Order:
     """The order, locked. Raises ``NotFound``."""
     return await queries.load_for_update(tx, order_id)
+
+
+async def own(tx: Tx, principal: Principal, order_id: UUID) -> tuple[Order, Role]:
+    """One's own order, locked, and one's role in it. Raises ``NotFound``, ``DeadlinePassed``."""
+    return await moving.own_order(tx, principal, order_id)
+
+
+def undelivered(order: Order) -> bool:
+    """Whether the order, disputed as it is now and left alone, would give everything back."""
+    process = moving.process_of(order)
+    chosen = engine.follow(process, order.state, _OPENED)
+    if chosen is None:
+        return False
+    return any(t.at and t.money in _ALL_BACK for t in process.leaving(chosen.target(order.state)))
 
 
 async def stake(tx: Tx, order: Order) -> Stake:
@@ -57,15 +76,19 @@ async def opened(tx: Tx, order_id: UUID) -> None:
         raise NotDisputable
 
 
-async def resolved(tx: Tx, order_id: UUID, split: Split) -> None:
-    """The order's money is shared. Raises ``DisputeChanged`` where it does not wait any more, and
-    what the ledger refuses when the work is sent."""
+async def resolved(tx: Tx, order_id: UUID, split: Split) -> Split:
+    """The order's money is shared: as ``split`` says, without the bonds that are not held any more.
+    Raises ``DisputeChanged`` where the money does not wait any more, and what the ledger refuses
+    when the work is sent."""
+    await lock(tx, order_id)
+    split = split.among(await bonds_of(tx, order_id))
     if split.bonds:
         bonds.rule(tx, {share.bond_id: share.other_minor for share in split.bonds})
         await tx.flush()  # the order's own move looks for what was ruled
     data = TransitionInput(name="resolve_dispute", customer_minor=split.customer_minor)
     if not await orders.system_move(tx, order_id, on=_RESOLVED, data=data):
         raise DisputeChanged("the order's money does not wait any more")
+    return split
 
 
 async def waits(tx: Tx, order_id: UUID) -> bool:
@@ -84,9 +107,15 @@ async def default(tx: Tx, order_id: UUID) -> None:
     await moving.make(tx, Move(order, TransitionInput(name=chosen.name)), process, chosen)
 
 
-async def withdrawn(tx: Tx, order_id: UUID) -> bool:
-    """The order goes on as if nobody had complained; False where it is over."""
-    return await orders.system_move(tx, order_id, on=_WITHDRAWN)
+async def given_up(tx: Tx, order_id: UUID, claimant_role: str) -> bool:
+    """The order goes on without the claim of one side; False where it is over."""
+    event = _WITHDRAWN if claimant_role == "customer" else _DROPPED
+    return await orders.system_move(tx, order_id, on=event)
+
+
+async def overtaken(tx: Tx, order_id: UUID) -> bool:
+    """The order goes on without the dispute, and nobody has given in; False where it is over."""
+    return await orders.system_move(tx, order_id, on=_DROPPED)
 
 
 async def title(conn: Connection, order_id: UUID) -> str:

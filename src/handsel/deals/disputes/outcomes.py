@@ -49,7 +49,7 @@ async def as_ruled(tx: Tx, move: Move) -> Outcome:
 
 
 async def against_claimant(tx: Tx, move: Move) -> Outcome:
-    """A claim that is not pursued: the other side gets the money."""
+    """A claim to what was delivered, and not pursued: the other side gets the money."""
     dispute = move.dispute
     split = all_to(dispute.order_role("respondent"), dispute.held, dispute.bonds)
     return await _share(tx, move, split, NOBODY_AT_FAULT)
@@ -62,20 +62,20 @@ async def by_default(tx: Tx, move: Move) -> Outcome:
 
 
 async def as_before(tx: Tx, move: Move) -> Outcome:
-    """The claim is withdrawn: it counts for nobody."""
-    await orders_port.withdrawn(tx, move.dispute.order_id)
+    """The claim is given up: it counts for nobody."""
+    await orders_port.given_up(tx, move.dispute.order_id, move.dispute.claimant_role)
     return Outcome(split=None)
 
 
 async def nothing(tx: Tx, move: Move) -> Outcome:
     """The money went another way: what is left of it goes on, if anything."""
-    await orders_port.withdrawn(tx, move.dispute.order_id)
+    await orders_port.overtaken(tx, move.dispute.order_id)
     return Outcome(split=None)
 
 
 async def _share(tx: Tx, move: Move, split: Split, fault: Fault) -> Outcome:
-    await orders_port.resolved(tx, move.dispute.order_id, split)
-    return Outcome(split=split, fault=fault)
+    shared = await orders_port.resolved(tx, move.dispute.order_id, split)
+    return Outcome(split=shared, fault=fault)
 
 
 Ending = Callable[[Tx, Move], Awaitable[Outcome]]

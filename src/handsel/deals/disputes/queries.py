@@ -17,7 +17,8 @@ from handsel.foundation.db.uow import Tx
 
 @dataclass(slots=True)
 class Dispute:
-    """A dispute's row. ``held``: what waited when it was opened, gross; ``bonds``: by id."""
+    """A dispute's row. ``held``: what waited when it was opened, gross; ``bonds``: by id;
+    ``undelivered``: left alone, the order would give everything back."""
 
     id: UUID
     order_id: UUID
@@ -32,6 +33,7 @@ class Dispute:
     held: int
     unit: str
     sold: bool
+    undelivered: bool
     bonds: dict[str, int]
     request: Split
     money_until: datetime
@@ -42,6 +44,12 @@ class Dispute:
     ruling: Ruling | None = None
     outcome: dict[str, Any] | None = None
     ended_at: datetime | None = None
+
+    @property
+    def silence_grants(self) -> bool:
+        """Whether a respondent who says nothing loses: not to a provider who has delivered
+        nothing."""
+        return not (self.undelivered and self.claimant_role == "provider")
 
     def role_of(self, member_id: UUID) -> str | None:
         """``claimant``, ``respondent``, or None for anybody else."""
@@ -88,8 +96,8 @@ class Evidence:
 
 _COLUMNS = (
     "id, order_id, process_version, state, version, claimant_id, respondent_id, claimant_role,"
-    " reason_code, statement, held, unit, sold, bonds, request, money_until, opened_at, entered_at,"
-    " staff_id, ruled_by, ruling, outcome, ended_at"
+    " reason_code, statement, held, unit, sold, undelivered, bonds, request, money_until, opened_at,"
+    " entered_at, staff_id, ruled_by, ruling, outcome, ended_at"
 )
 _OFFER = "id, by_id, role, split, note, state, agreed_by, made_at, valid_until"
 _EVIDENCE = "id, by_id, role, kind, visible_to, title, content, sha256, at"

@@ -46,6 +46,11 @@ class Split(Input):
         default_factory=list
     )
 
+    def among(self, bonds: Mapping[str, int]) -> "Split":
+        """The same of these bonds alone: a bank may have taken others back by now."""
+        kept = [share for share in self.bonds if share.bond_id in bonds]
+        return msgspec.structs.replace(self, bonds=kept)
+
 
 class Ruling(Input):
     """What staff rule. ``claimant_fault_bps`` is the claimant's part of a ``shared`` fault, in

@@ -63,11 +63,13 @@ class DisputeInput(Input):
 
 class DisputeMoveInput(Input):
     """A move. ``split`` is an offer's: of ``answer`` (where you make one), ``offer``, ``counter``
-    and ``propose``; ``ruling`` is what staff rule."""
+    and ``propose``; ``offer`` is the id of the one that ``accept`` accepts; ``ruling`` is what
+    staff rule."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=40, examples=["answer"])]
     note: Note = ""
     split: Split | None = None
+    offer: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     ruling: Ruling | None = None
 
 

@@ -17,7 +17,6 @@ from handsel.deals.disputes.schemas import (
     EvidenceView,
 )
 from handsel.deals.orders.queries import Order
-from handsel.foundation.core.errors import NotFound
 from handsel.foundation.db.pool import Connection
 from handsel.foundation.db.uow import Tx
 from handsel.foundation.http.principal import Principal
@@ -36,8 +35,8 @@ _BEGIN = ("uuid", "text", "uuid", "text", "text[]", "timestamptz[]", "timestampt
 _INSERT = """
 INSERT INTO deals.disputes
     (order_id, process_version, state, claimant_id, respondent_id, claimant_role, reason_code,
-     statement, held, unit, sold, bonds, request, money_until, opened_at, entered_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)
+     statement, held, unit, sold, undelivered, bonds, request, money_until, opened_at, entered_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16)
 RETURNING id
 """
 
@@ -47,13 +46,11 @@ async def open_dispute(
 ) -> Answer[DisputeView]:
     """Open a dispute: from now on the order's money waits for its end.
 
-    Raises ``NotFound``; ``DisputeExists``, ``NotDisputable``, ``DisputeTooLate`` (409);
+    Raises ``NotFound``; ``DeadlinePassed``, ``DisputeExists``, ``NotDisputable``,
+    ``DisputeTooLate`` (409);
     ``EvidenceMissing``, ``SplitDoesNotSum`` (422).
     """
-    order = await orders_port.lock(tx, order_id)
-    role = order.role_of(principal.member_id)
-    if role is None:
-        raise NotFound("there is no such order")
+    order, role = await orders_port.own(tx, principal, order_id)
     if await queries.disputed_before(tx.conn, order.id):
         raise DisputeExists
     stake = await orders_port.stake(tx, order)
@@ -95,6 +92,7 @@ async def _write(
         stake.gross_minor,
         order.unit,
         stake.sold,
+        orders_port.undelivered(order),
         bonds,
         data.request,
         tx.now + _SOLD_WAITS if stake.sold else stake.until,

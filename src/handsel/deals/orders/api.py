@@ -1,7 +1,6 @@
 """Orders over HTTP."""
 
 from typing import Annotated
-from uuid import UUID
 
 from litestar import Controller, Response, get, post
 from litestar.params import QueryParameter
@@ -19,7 +18,6 @@ from handsel.deals.orders.schemas import (
 )
 from handsel.deals.orders.views import proposal_view
 from handsel.foundation.core.ids import decode
-from handsel.foundation.core.paging import IdPages
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database
 from handsel.foundation.http.principal import Principal
@@ -27,10 +25,6 @@ from handsel.foundation.http.problems import documented
 from handsel.foundation.http.work import Work, etag
 
 PageSize = Annotated[int, QueryParameter(ge=1, le=200)]
-
-
-def _id_of(view: OrderView) -> UUID:
-    return decode("ord", view.id)
 
 
 class OrderController(Controller):
@@ -57,13 +51,9 @@ class OrderController(Controller):
         page_size: PageSize = 50,
     ) -> OrderPage:
         """Your orders on either side, newest first."""
-        scope = f"orders:{principal.member_id}:{order_state}"
-        pages = IdPages(settings.secret_bytes(), scope, page_size, _id_of)
-        before = pages.before(cursor or None)
-        async with database.reading() as conn:
-            found = await service.list_own(conn, principal, order_state, before, page_size + 1)
-        items, next_cursor = pages.cut(found)
-        return OrderPage(items=list(items), next_cursor=next_cursor)
+        return await service.own_page(
+            database, settings, principal, cursor=cursor, page_size=page_size, state=order_state
+        )
 
     @get("/{order:str}", responses=documented(401, 404))
     async def read(

@@ -58,12 +58,7 @@ async def revocable(tx: Tx, move: Move) -> None:
 
 async def cancelling_is_free(tx: Tx, move: Move) -> None:
     """Early enough, or so late that it is the seller who did not come."""
-    if _share_due(tx, move.order):
-        bps = move.order.terms.cancellation.late_share_bps
-        raise CancellingCosts(
-            f"the seller would keep {bps / 100:g} % of the price; cancel_late says that you agree",
-            late_share_bps=bps,
-        )
+    _must_be_free(move.order, costs=_share_due(tx, move.order))
 
 
 async def cancelling_costs(tx: Tx, move: Move) -> None:
@@ -72,26 +67,30 @@ async def cancelling_costs(tx: Tx, move: Move) -> None:
         raise CancellingIsFree("use cancel")
 
 
-def _share_due(tx: Tx, order: Order) -> bool:
-    policy = order.terms.cancellation
-    left_s = (order.due_at - tx.now).total_seconds()
-    return policy.late_share_bps > 0 and 0 < left_s < policy.free_until_s
-
-
 async def free_to_cancel(tx: Tx, move: Move) -> None:
     """As ``cancelling_is_free``, but what was missed is reported, and not cancelled for free."""
-    if _share_due_until_missed(tx, move.order):
-        bps = move.order.terms.cancellation.late_share_bps
-        raise CancellingCosts(
-            f"the seller would keep {bps / 100:g} % of the price; cancel_late says that you agree",
-            late_share_bps=bps,
-        )
+    _must_be_free(move.order, costs=_share_due_until_missed(tx, move.order))
 
 
 async def costly_to_cancel(tx: Tx, move: Move) -> None:
     """Nobody pays for what is free."""
     if not _share_due_until_missed(tx, move.order):
         raise CancellingIsFree("use cancel")
+
+
+def _must_be_free(order: Order, *, costs: bool) -> None:
+    if costs:
+        bps = order.terms.cancellation.late_share_bps
+        raise CancellingCosts(
+            f"the seller would keep {bps / 100:g} % of the price; cancel_late says that you agree",
+            late_share_bps=bps,
+        )
+
+
+def _share_due(tx: Tx, order: Order) -> bool:
+    policy = order.terms.cancellation
+    left_s = (order.due_at - tx.now).total_seconds()
+    return policy.late_share_bps > 0 and 0 < left_s < policy.free_until_s
 
 
 def _share_due_until_missed(tx: Tx, order: Order) -> bool:

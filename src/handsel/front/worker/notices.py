@@ -41,6 +41,9 @@ _OTHERWISE: dict[tuple[str, str], Kind] = {
     ("shared", "rule_on_sale"): "order_moved",
     ("accepted", "accept_change"): "order_moved",
     ("accepted", "go_on"): "order_moved",
+    ("accepted", "take_up"): "order_moved",
+    ("objected", "object_still"): "order_moved",
+    ("completed", "drop_sale"): "order_moved",
     # Accepted long before it was paid for.
     ("accepted", "fund"): "order_moved",
     ("accepted", "fund_agreed"): "order_moved",

@@ -15,6 +15,7 @@ CREATE TABLE deals.disputes (
     held bigint NOT NULL CHECK (held BETWEEN 1 AND 1000000000000000),
     unit text NOT NULL REFERENCES money.units,
     sold boolean NOT NULL,
+    undelivered boolean NOT NULL, -- left alone, the order would give everything back
     bonds jsonb NOT NULL DEFAULT '{}', -- bond to amount
     request jsonb NOT NULL,
     money_until timestamptz NOT NULL, -- the end of the order's hold

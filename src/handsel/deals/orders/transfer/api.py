@@ -1,7 +1,6 @@
 """Transfers over HTTP."""
 
 from typing import Annotated
-from uuid import UUID
 
 from litestar import Controller, Response, get, post
 from litestar.params import QueryParameter
@@ -10,8 +9,6 @@ from handsel.deals.orders import service as orders
 from handsel.deals.orders.schemas import OrderPage, OrderView
 from handsel.deals.orders.transfer import service
 from handsel.deals.orders.transfer.schemas import TransferInput
-from handsel.foundation.core.ids import decode
-from handsel.foundation.core.paging import IdPages
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database
 from handsel.foundation.http.principal import Principal
@@ -19,10 +16,6 @@ from handsel.foundation.http.problems import documented
 from handsel.foundation.http.work import Work
 
 PageSize = Annotated[int, QueryParameter(ge=1, le=200)]
-
-
-def _id_of(view: OrderView) -> UUID:
-    return decode("ord", view.id)
 
 
 class TransferController(Controller):
@@ -49,12 +42,11 @@ class TransferController(Controller):
         page_size: PageSize = 50,
     ) -> OrderPage:
         """Transfers that you sent or were sent, newest first."""
-        scope = f"transfers:{principal.member_id}"
-        pages = IdPages(settings.secret_bytes(), scope, page_size, _id_of)
-        before = pages.before(cursor or None)
-        async with database.reading() as conn:
-            found = await orders.list_own(
-                conn, principal, None, before, page_size + 1, service.PROCESS
-            )
-        items, next_cursor = pages.cut(found)
-        return OrderPage(items=list(items), next_cursor=next_cursor)
+        return await orders.own_page(
+            database,
+            settings,
+            principal,
+            cursor=cursor,
+            page_size=page_size,
+            process=service.PROCESS,
+        )
