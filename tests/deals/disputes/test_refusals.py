@@ -227,7 +227,10 @@ async def test_of_accepting_and_withdrawing_at_once_one_happens(story: Story) ->
     path, offer = f"{DISPUTES}/{case.id}/moves", await case.standing()
 
     answers = await asyncio.gather(
-        *(case.claimant.post(path, {"name": name, "offer": offer}) for name in ("accept", "withdraw") * 3)
+        *(
+            case.claimant.post(path, {"name": name, "offer": offer})
+            for name in ("accept", "withdraw") * 3
+        )
     )
 
     assert sorted(answer.status_code for answer in answers) == [200, *[409] * 5]

@@ -12,7 +12,7 @@ from handsel.deals.orders.queries import Order
 from handsel.deals.orders.schemas import TransitionInput
 from handsel.deals.orders.timing import timers_of
 from handsel.deals.process import engine
-from handsel.deals.process.definition import SYSTEM, Role
+from handsel.deals.process.definition import SYSTEM, Process, Role
 from handsel.foundation.db.pool import Connection
 from handsel.foundation.db.uow import Tx
 from handsel.foundation.http.principal import Principal
@@ -42,9 +42,12 @@ def undelivered(order: Order) -> bool:
     """Whether the order, disputed as it is now and left alone, would give everything back."""
     process = moving.process_of(order)
     chosen = engine.follow(process, order.state, _OPENED)
-    if chosen is None:
-        return False
-    return any(t.at and t.money in _ALL_BACK for t in process.leaving(chosen.target(order.state)))
+    return chosen is not None and gives_all_back(process, chosen.target(order.state))
+
+
+def gives_all_back(process: Process, state: str) -> bool:
+    """What time does in a state: whether it gives the customer everything back."""
+    return any(t.at and t.money in _ALL_BACK for t in process.leaving(state))
 
 
 async def stake(tx: Tx, order: Order) -> Stake:

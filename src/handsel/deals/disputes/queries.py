@@ -96,8 +96,8 @@ class Evidence:
 
 _COLUMNS = (
     "id, order_id, process_version, state, version, claimant_id, respondent_id, claimant_role,"
-    " reason_code, statement, held, unit, sold, undelivered, bonds, request, money_until, opened_at,"
-    " entered_at, staff_id, ruled_by, ruling, outcome, ended_at"
+    " reason_code, statement, held, unit, sold, undelivered, bonds, request, money_until,"
+    " opened_at, entered_at, staff_id, ruled_by, ruling, outcome, ended_at"
 )
 _OFFER = "id, by_id, role, split, note, state, agreed_by, made_at, valid_until"
 _EVIDENCE = "id, by_id, role, kind, visible_to, title, content, sha256, at"
