@@ -23,6 +23,7 @@ demo: install ## Drive the running service through the main job
 	@exec $(BIN)/handsel demo
 
 test: lint types contracts ## Lint, types, import contracts, all tests
+	@$(BIN)/python -m compileall -qq -j 0 src ml search tests
 	$(BIN)/pytest -q -n 2 --dist loadfile
 
 lint: install ## Style and likely faults

@@ -19,7 +19,9 @@ ALTER TABLE money.accounts
     DROP CONSTRAINT accounts_closed_is_empty,
     ADD CONSTRAINT accounts_closed_is_empty CHECK (balance = 0 OR NOT (folded OR state = 'closed'));
 
--- Kind and unit never change: asked once, when an account is opened.
+-- Kind and unit never change: asked once, when an account is opened. Not BEFORE UPDATE, of whatever
+-- columns: with such a trigger PostgreSQL locks the row apart from changing it, and of a hundred who
+-- want one wallet most then wait in vain.
 CREATE FUNCTION money.check_time_account() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.kind = 'time' AND NEW.unit <> 'MIN' THEN
@@ -29,5 +31,5 @@ BEGIN
     RETURN NEW;
 END $$;
 REVOKE EXECUTE ON FUNCTION money.check_time_account FROM PUBLIC;
-CREATE TRIGGER time_is_no_money BEFORE INSERT OR UPDATE OF kind, unit ON money.accounts
+CREATE TRIGGER time_is_no_money BEFORE INSERT ON money.accounts
     FOR EACH ROW EXECUTE FUNCTION money.check_time_account();
