@@ -183,7 +183,8 @@ def compile_bytecode():
     say("compiling")
     subprocess.run(  # what some package keeps for another Python does not compile, and need not
         [os.path.join(VENV, "bin", "python"), "-m", "compileall", "-qq", "-j", "0", VENV],
-        cwd=ROOT, check=False,
+        cwd=ROOT,
+        check=False,
     )
 
 
