@@ -198,6 +198,7 @@ HELD = "(SELECT id FROM money.transfers WHERE code = 'hold' ORDER BY seq LIMIT 1
 BOND = "(SELECT id FROM deals.bonds WHERE ended_at IS NULL)"
 NOBODY = "'00000000-0000-0000-0000-000000000000'"
 GIVEN = "(SELECT id FROM money.transfers WHERE code = 'arrive' AND unit = 'EUR')"
+FIRST_TOP_UP = "(SELECT id FROM money.top_ups ORDER BY id LIMIT 1)"
 PLANTED = "'00000000-0000-7000-8000-00000000beef'"
 BOOKING = "(SELECT id FROM catalog.bookings WHERE state = 'reserved')"
 DISPUTED = "(SELECT id FROM deals.disputes WHERE ended_at IS NULL)"
@@ -355,13 +356,13 @@ PLANTS: list[tuple[str, Sequence[str], str]] = [
      "'unique index'"),
     (
         "L13_one_effect_per_provider_event",
-        ["UPDATE money.top_ups SET state = 'failed'"],
-        "(SELECT id FROM money.top_ups LIMIT 1)",
+        [f"UPDATE money.top_ups SET state = 'failed' WHERE id = {FIRST_TOP_UP}"],
+        FIRST_TOP_UP,
     ),
     (
         "L13_one_effect_per_provider_event",
-        ["UPDATE money.top_ups SET amount = amount + 1"],
-        "(SELECT id FROM money.top_ups LIMIT 1)",
+        [f"UPDATE money.top_ups SET amount = amount + 1 WHERE id = {FIRST_TOP_UP}"],
+        FIRST_TOP_UP,
     ),
     (
         "L13_one_effect_per_provider_event",
@@ -376,8 +377,8 @@ PLANTS: list[tuple[str, Sequence[str], str]] = [
     ),
     (
         "L13_one_effect_per_provider_event",
-        [transfer(code="top_up", reference="(SELECT id FROM money.top_ups LIMIT 1)")],
-        "(SELECT id FROM money.top_ups LIMIT 1)",
+        [transfer(code="top_up", reference=FIRST_TOP_UP)],
+        FIRST_TOP_UP,
     ),
     ("L13_one_effect_per_provider_event", [transfer(code="top_up")], PLANTED),
     (
@@ -387,8 +388,8 @@ PLANTS: list[tuple[str, Sequence[str], str]] = [
     ),
     (
         "L13_one_effect_per_provider_event",
-        ["UPDATE money.top_ups SET refunded = refunded + 1"],
-        "(SELECT id FROM money.top_ups LIMIT 1)",
+        [f"UPDATE money.top_ups SET refunded = refunded + 1 WHERE id = {FIRST_TOP_UP}"],
+        FIRST_TOP_UP,
     ),
     (
         "L14_reversed_once",

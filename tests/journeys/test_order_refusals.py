@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.deals.process.test_service import NAMES, TABLE
+from handsel.deals.orders.registry import current
 from tests.journeys.deals import HOUR, PRICE, START, Deal, brought_to, funded, placed, rich
 from tests.journeys.story import Member, Story
 
@@ -53,6 +53,12 @@ async def used_limits(member: Member) -> tuple[int, int]:
     return used["per_24h"], used["per_30d"]
 
 
+#: (state, move) -> who may make it. Who may is written down by hand for older versions, in
+#: tests/deals/process/test_service.py; here the service is compared with its own file.
+TABLE = {(state, t.name): t.actors for t in current("service").transitions for state in t.source}
+NAMES = sorted({name for _, name in TABLE})
+
+
 @pytest.mark.parametrize("state", [*WAYS, "pending_payment"])
 async def test_every_move_that_the_table_does_not_have_is_refused(story: Story, state: str) -> None:
     if state == "pending_payment":
@@ -63,16 +69,16 @@ async def test_every_move_that_the_table_does_not_have_is_refused(story: Story, 
     before = await snapshot(story, deal.id)
 
     path = f"/v1/orders/{deal.id}/transitions"
-    for who, role in ((deal.buyer, "customer"), (deal.seller, "provider")):
+    for member, role in ((deal.buyer, "customer"), (deal.seller, "provider")):
         for name in NAMES:
             known = TABLE.get((state, name))
-            if known and known[0] == role:
+            if known and role in known:
                 continue
             code, status = ("not_your_move", 403) if known else ("transition_not_allowed", 409)
-            problem = await who.refused(path, {"name": name, "note": "a note"}, status)
+            problem = await member.refused(path, {"name": name, "note": "a note"}, status)
             assert problem["code"] == code, (state, name, role)
             if status == 409:
-                own = sorted(n for (s, n), (by, _, _) in TABLE.items() if (s, by) == (state, role))
+                own = sorted(n for (s, n), who in TABLE.items() if s == state and role in who)
                 assert sorted(problem["allowed_transitions"]) == own
 
     assert await snapshot(story, deal.id) == before
