@@ -22,8 +22,10 @@ run: install ## Start all of it; Ctrl-C stops it
 demo: install ## Drive the running service through the main job
 	@exec $(BIN)/handsel demo
 
+# Every command is a process, and uv installs no bytecode: where none may be written, each of them
+# would compile all that it imports.
 test: lint types contracts ## Lint, types, import contracts, all tests
-	@$(BIN)/python -m compileall -qq -j 0 src ml search tests
+	@$(BIN)/python -m compileall -qq -j 0 .venv/lib src ml search tests
 	$(BIN)/pytest -q -n 2 --dist loadfile
 
 lint: install ## Style and likely faults

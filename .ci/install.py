@@ -174,18 +174,6 @@ def install_by_uv():
         env["UV_SYSTEM_CERTS"] = "1"  # a proxy whose certificate only this machine knows?
         run(sync, env)
     run([binary, "pip", "install", "-q", "--no-deps", "--no-build-isolation", "-e", ROOT], env)
-    compile_bytecode()
-
-
-def compile_bytecode():
-    """uv leaves it to the first import: to every import where PYTHONDONTWRITEBYTECODE is set, and
-    each command of the house, in the tests above all, is a process of its own."""
-    say("compiling")
-    subprocess.run(  # what some package keeps for another Python does not compile, and need not
-        [os.path.join(VENV, "bin", "python"), "-m", "compileall", "-qq", "-j", "0", VENV],
-        cwd=ROOT,
-        check=False,
-    )
 
 
 def install_by_pip():

@@ -8,7 +8,7 @@ from uuid import UUID
 from handsel.deals.orders import bonds, moving, queries
 from handsel.deals.orders.moves import Move
 from handsel.deals.orders.queries import Order
-from handsel.deals.orders.registry import current, processes
+from handsel.deals.orders.registry import STOPPED, current, processes
 from handsel.deals.orders.schemas import TransitionInput
 from handsel.deals.process.definition import Process
 from handsel.foundation.core.ids import encode
@@ -17,15 +17,6 @@ from handsel.foundation.db.uow import Tx
 from handsel.money.escrow import service as escrow
 
 LOST = "chargeback.lost"
-_OF_RENTALS = {
-    "release_and_return", "release_and_capture", "release_and_capture_whole", "settle_all",
-    "share_by_policy_and_return", "share_all_by_ruling",
-}  # fmt: skip
-#: What the ledger refuses while a chargeback runs; a refund goes on.
-_STOPPED = frozenset(
-    {"release", "settle", "share_by_policy", "share_halves", "share_by_ruling", "arrive"}
-    | _OF_RENTALS
-)
 
 
 async def rest(tx: Tx, order_ids: Sequence[UUID]) -> None:
@@ -36,7 +27,7 @@ async def rest(tx: Tx, order_ids: Sequence[UUID]) -> None:
         t.name
         for process in processes().values()
         for t in process.transitions
-        if t.at and t.money in _STOPPED
+        if t.at and t.money in STOPPED
     }
     types = ("uuid[]", "text[]")
     tx.call("deals.rest_timers", types, stopped, sorted(names))
@@ -88,7 +79,7 @@ async def lose(tx: Tx, order_id: UUID) -> None:
 def _process(order: Order) -> Process:
     """An order of a version that does not know what a bank may decide goes on in one that does:
     nobody agreed to the bank's rules, they hold for everybody."""
-    pinned = processes()[order.process, order.process_version]
+    pinned = moving.process_of(order)
     return pinned if any(t.on == LOST for t in pinned.transitions) else current(order.process)
 
 

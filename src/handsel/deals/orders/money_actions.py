@@ -132,6 +132,8 @@ ACTIONS: dict[str, Action] = {
     "settle": settle,
     "forfeit": forfeit,
 }
+#: What lets disputed money go: not while a chargeback runs; a refund goes on.
+STOPPED = frozenset({"release", "settle", "share_by_policy", "share_halves", "share_by_ruling"})
 #: What time lets happen to many orders at once.
 BATCHES: dict[str, Batch] = {"release": release_many, "settle": settle_many}
 

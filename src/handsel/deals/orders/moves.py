@@ -59,6 +59,7 @@ class Kit:
     """A room of orders: the folder of its process files, and the names that they may use.
 
     ``terms``: the durations that an order of this room freezes at sale (``Terms.durations``).
+    ``stopped``: the actions that the ledger refuses while a chargeback runs.
     """
 
     folder: Path
@@ -67,3 +68,4 @@ class Kit:
     batches: Mapping[str, Batch] = field(default_factory=dict)
     terms: frozenset[str] = frozenset()
     writes: Mapping[str, Write] = field(default_factory=dict)
+    stopped: frozenset[str] = frozenset()

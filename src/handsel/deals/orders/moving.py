@@ -100,7 +100,8 @@ async def apply(tx: Tx, move: Move, process: Process, chosen: Transition) -> Non
     order.entered_at = tx.now
     order.hold_period = hold_period or order.hold_period
     order.revocable_until = revocable_until or order.revocable_until
-    names, dues, reminders = timer_columns(timers_of(order, process), order.entered_at)
+    timers = timers_of(order, process)
+    names, dues, reminders = timer_columns(timers, order.entered_at)
     tx.call(
         "deals.move_order",
         _MOVE,
@@ -120,7 +121,7 @@ async def apply(tx: Tx, move: Move, process: Process, chosen: Transition) -> Non
         dues,
         reminders,
     )
-    tell(tx, order, process, event_of(order, process, chosen, move.role, lines))
+    tell(tx, order, process, event_of(order, process, chosen, move.role, lines, timers))
 
 
 async def _keep_or_free(tx: Tx, order: Order, process: Process, before: str) -> None:
@@ -168,9 +169,12 @@ def event_of(
     chosen: Transition,
     role: Role = SYSTEM,
     lines: Sequence[MoneyLine] = (),
+    timers: Sequence[engine.Timer] | None = None,
 ) -> dict[str, object]:
-    """What the house is told of a move. Ids are plain: events never leave the house."""
-    timers = timers_of(order, process)
+    """What the house is told of a move. Ids are plain: events never leave the house. ``timers``:
+    those of the order, where they are known already."""
+    if timers is None:
+        timers = timers_of(order, process)
     return {
         "order_id": order.id,
         "parent_id": order.parent_id,

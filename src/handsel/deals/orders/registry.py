@@ -27,6 +27,7 @@ _SERVICE = Kit(
     money_actions.BATCHES,
     frozenset({"inspection_period", "hold_period", "payment_window"}),
     {**proposals.WRITES, "meeting_code": codes.issuing("meeting", holder="customer")},
+    money_actions.STOPPED,
 )
 #: A room may use what the first one registers; its own names come on top.
 KITS: tuple[Kit, ...] = (
@@ -43,6 +44,7 @@ GUARDS: Mapping[str, Guard] = {name: guard for kit in KITS for name, guard in ki
 ACTIONS: Mapping[str, Action] = {name: act for kit in KITS for name, act in kit.actions.items()}
 BATCHES: Mapping[str, Batch] = {name: act for kit in KITS for name, act in kit.batches.items()}
 WRITES: Mapping[str, Write] = {name: act for kit in KITS for name, act in kit.writes.items()}
+STOPPED = frozenset[str]().union(*(kit.stopped for kit in KITS))
 
 
 @cache

@@ -85,9 +85,10 @@ def _apply_many(
         )
         order.version += 1
         order.entered_at = tx.now
-        columns = timer_columns(timers_of(order, process), order.entered_at)
+        running = timers_of(order, process)
+        columns = timer_columns(running, order.entered_at)
         timers += [(order.id, *timer) for timer in zip(*columns, strict=True)]
-        event = event_of(order, process, chosen, SYSTEM, paid)
+        event = event_of(order, process, chosen, SYSTEM, paid, running)
         tell(tx, order, process, event)
     tx.call("deals.move_orders", _MOVES, *_columns(moves, 7), *_columns(timers, 4))
 

@@ -153,9 +153,11 @@ $$;
 
 CREATE FUNCTION deals.due_disputes(p_limit int) RETURNS TABLE (dispute_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = deals, pg_temp AS $$
-    SELECT t.dispute_id FROM deals.dispute_timers t
-     WHERE t.due_at <= foundation.handsel_now() AND (t.retry_at IS NULL OR t.retry_at <= now())
-     GROUP BY t.dispute_id ORDER BY min(t.due_at) LIMIT p_limit
+    SELECT s.dispute_id FROM (
+        SELECT t.dispute_id, t.due_at FROM deals.dispute_timers t
+         WHERE t.due_at <= foundation.handsel_now() AND (t.retry_at IS NULL OR t.retry_at <= now())
+         ORDER BY t.due_at LIMIT p_limit) AS s
+     GROUP BY s.dispute_id ORDER BY min(s.due_at)
 $$;
 
 -- As with orders: from a second to ten minutes, by the machine's clock, for ever.

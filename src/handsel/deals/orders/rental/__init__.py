@@ -11,4 +11,11 @@ from pathlib import Path
 from handsel.deals.orders.moves import Kit
 from handsel.deals.orders.rental import kit
 
-KIT = Kit(Path(__file__).parent, kit.GUARDS, kit.ACTIONS, terms=kit.TERMS, writes=kit.WRITES)
+KIT = Kit(
+    Path(__file__).parent,
+    kit.GUARDS,
+    kit.ACTIONS,
+    terms=kit.TERMS,
+    writes=kit.WRITES,
+    stopped=kit.STOPPED,
+)

@@ -178,5 +178,16 @@ WRITES: dict[str, Write] = {
     "free_the_time": free_the_time,
 }
 TERMS = frozenset({"until_end", "until_late", "until_unreturned"})
+#: What the ledger refuses while a chargeback of the rent or the deposit runs.
+STOPPED = frozenset(
+    {
+        "release_and_return",
+        "release_and_capture",
+        "release_and_capture_whole",
+        "settle_all",
+        "share_by_policy_and_return",
+        "share_all_by_ruling",
+    }
+)
 #: The actions that give the owner the price.
 PAYING = frozenset({"release_and_return", "release_and_capture", "release_and_capture_whole"})

@@ -11,4 +11,10 @@ from pathlib import Path
 from handsel.deals.orders.moves import Kit
 from handsel.deals.orders.transfer.rules import ACTIONS, GUARDS
 
-KIT = Kit(Path(__file__).parent, GUARDS, ACTIONS, terms=frozenset({"revocable_for"}))
+KIT = Kit(
+    Path(__file__).parent,
+    GUARDS,
+    ACTIONS,
+    terms=frozenset({"revocable_for"}),
+    stopped=frozenset({"arrive"}),
+)
