@@ -54,7 +54,7 @@ reset: install ## Delete the embedded database with all its data
 
 lock: install ## Resolve the dependencies anew into requirements.lock
 	@$(PYTHON) .ci/install.py --uv
-	.venv/installer/bin/uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes --upgrade -o requirements.lock
+	.venv/installer/bin/uv pip compile pyproject.toml --extra dev --extra train --extra scale --extra bench --python-version 3.11 --universal --generate-hashes --upgrade -o requirements.lock
 
 clean: ## Remove the environment and caches; the data stays
 	rm -rf .venv .venv.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

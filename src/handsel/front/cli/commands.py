@@ -9,6 +9,7 @@ import typer
 
 from handsel.foundation.core.errors import UserError
 from handsel.foundation.core.settings import load
+from handsel.front.cli import ml
 from handsel.front.cli.faults import sentence
 
 #: A child of the supervisor: the database is ready, and it ends with this process id.
@@ -23,13 +24,12 @@ app = typer.Typer(
 )
 db = typer.Typer(help="The database: start, stop, look, migrate, delete.", no_args_is_help=True)
 importing = typer.Typer(help="Bring real data in.", no_args_is_help=True)
-ml = typer.Typer(help="The credit model.", no_args_is_help=True)
 process = typer.Typer(help="The order processes.", no_args_is_help=True)
 claims = typer.Typer(help="Protection claims, for staff.", no_args_is_help=True)
 ledger = typer.Typer(help="The books: export, journal, closing a month.", no_args_is_help=True)
 app.add_typer(db, name="db")
 app.add_typer(importing, name="import")
-app.add_typer(ml, name="ml")
+app.add_typer(ml.app, name="ml")
 app.add_typer(process, name="process")
 app.add_typer(ledger, name="ledger")
 app.add_typer(claims, name="claims")
@@ -226,14 +226,6 @@ def listings(
     from handsel.front.cli.imports import import_file
 
     sys.exit(import_file(load(), file, mapping, strict=strict))
-
-
-@ml.command()
-def train() -> None:
-    """Train the credit model on the simulated town."""
-    from handsel.front.cli.models import train_models
-
-    train_models(load())
 
 
 @ledger.command("export")
