@@ -1,4 +1,4 @@
-"""The register of credit models: candidates, approvals, shadow scores, champions, and the policies that decisions were made by.
+"""The register of credit models, and the policies that decisions were made by.
 
 Revision: 0028, after 0027.
 """

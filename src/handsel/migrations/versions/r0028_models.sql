@@ -1,2 +1,2 @@
--- The register of credit models: candidates, approvals, shadow scores, champions, and the policies that decisions were made by.
+-- The register of credit models, and the policies that decisions were made by.
 SELECT 1;
