@@ -1,4 +1,5 @@
-"""A model on disk: `model.txt` (LightGBM's own text) and `bundle.json`. Never a pickle.
+"""A model on disk: `model.txt` (LightGBM's own text, or a scorecard as JSON) and `bundle.json`.
+Never a pickle.
 
 The JSON carries the hash of the text and of itself, so damage and casual edits fail closed. It
 does not prove who made it: a caller that must know compares `model_id` with the one it expects.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -17,9 +18,10 @@ from handsel_ml.contract import ScoreKind
 from handsel_ml.errors import BundleInvalid
 from handsel_ml.scorecard import Band, Prior, ScoreMap
 
-FORMAT = 1
+FORMAT = 2
 MODEL_FILE = "model.txt"
 JSON_FILE = "bundle.json"
+EngineKind = Literal["trees", "scorecard"]
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,6 +37,7 @@ class BundleInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     format: int
     kind: ScoreKind
+    engine: EngineKind
     model_id: str
     model_sha256: str
     lightgbm_version: str

@@ -12,6 +12,8 @@ from handsel_ml.contract import ScoreKind
 from handsel_ml.errors import TrainingRefused
 from handsel_ml.simulate import TownPlan
 
+#: Deeper trees would make the reasons of one member slower than a millisecond.
+DEEPEST = 4
 TOWN_CONFIG = Path(__file__).parent / "configs" / "town.toml"
 
 
@@ -45,18 +47,20 @@ class Trees(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class ScoreConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One score: its calibration, the fewest bads per slice, its trees."""
+    """One score: its calibration, the fewest bads per slice, its trees, and the data gate: with
+    fewer bads to fit on than `scorecard_below_bads` it is a scorecard instead."""
 
     calibration: Method
     least_bads: int
+    scorecard_below_bads: int
     trees: Trees
 
 
 class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Both scores on one town."""
+    """Both scores: on a simulated town, or on facts that are given when there is none."""
 
     seed: int
-    town: TownPlan
+    town: TownPlan | None = None
     split: Split
     financial: ScoreConfig
     social: ScoreConfig
@@ -74,15 +78,24 @@ def read_config(path: Path) -> TrainingConfig:
         raise TrainingRefused("config_missing", str(error)) from error
     except msgspec.DecodeError as error:
         raise TrainingRefused("config_invalid", f"{path}: {error}") from error
-    town, split = config.town, config.split
-    moments = (town.start, split.trained_as_of, split.judged_as_of, town.end)
-    if any(moment.tzinfo is None for moment in moments):
-        raise TrainingRefused("config_invalid", f"{path}: a time has no zone")
-    if not town.start < split.trained_as_of < split.judged_as_of <= town.end:
-        detail = "start < trained_as_of < judged_as_of <= end must hold"
-        raise TrainingRefused("dates_out_of_order", detail)
-    if not 0 < split.validation_share + split.calibration_share < 0.8:
-        raise TrainingRefused("config_invalid", "the slices leave too little to fit on")
-    if max(config.financial.trees.depth, config.social.trees.depth) > 4:
-        raise TrainingRefused("config_invalid", "depth > 4: reasons would be too slow")
+    wrong = _wrong(config)
+    if wrong is not None:
+        raise TrainingRefused(wrong[0], f"{path}: {wrong[1]}")
     return config
+
+
+def _wrong(config: TrainingConfig) -> tuple[str, str] | None:
+    """The code and the sentence of what a config gets wrong; None where nothing."""
+    town, split = config.town, config.split
+    moments = [split.trained_as_of, split.judged_as_of]
+    if town is not None:
+        moments = [town.start, *moments, town.end]
+    if any(moment.tzinfo is None for moment in moments):
+        return "config_invalid", "a time has no zone"
+    if not split.trained_as_of < split.judged_as_of or moments != sorted(moments):
+        return "dates_out_of_order", "start < trained_as_of < judged_as_of <= end must hold"
+    if not 0 < split.validation_share + split.calibration_share < 0.8:
+        return "config_invalid", "the slices leave too little to fit on"
+    if max(config.financial.trees.depth, config.social.trees.depth) > DEEPEST:
+        return "config_invalid", f"depth > {DEEPEST}: reasons would be too slow"
+    return None

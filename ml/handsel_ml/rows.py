@@ -11,14 +11,15 @@ from handsel_ml.contract import ScoreKind, micros
 from handsel_ml.errors import TrainingRefused
 from handsel_ml.facts import FactTable, Ints, check_table
 from handsel_ml.features import FEATURES, feature_rows
-from handsel_ml.simulate import Exposures
+from handsel_ml.labels import Exposures
 
 Floats = NDArray[np.float64]
 _UNSEEN_MIX = 2654435761  # Knuth's multiplicative hash: which members are kept out
 
 
 class TrainingSet(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows by column: `matrix` float64 (rows, features), times in microseconds, labels 0/1.
+    """Rows by column: `matrix` float64 (rows, features), times in microseconds, labels 0/1,
+    `role` 0 buyer, 1 seller.
 
     `indeterminate` counts the rows that were dropped because the deal said nothing.
     """
@@ -28,6 +29,7 @@ class TrainingSet(msgspec.Struct, frozen=True, kw_only=True):
     matrix: Floats
     label: Ints
     member: Ints
+    role: Ints
     opened: Ints
     available: Ints
     closed: Ints
@@ -69,6 +71,7 @@ def training_set(
         matrix=built.matrix,
         label=label[rows],
         member=member,
+        role=exposures.role[rows],
         opened=opened,
         available=available[rows],
         closed=built.closed,

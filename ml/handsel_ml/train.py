@@ -1,7 +1,7 @@
 """Training: rows to bundle, and the town to both bundles.
 
-Deterministic: one thread, row-wise histograms, fixed seeds, so the same config gives the same
-model text byte for byte on the same kind of machine. No class weights: they ruin calibration.
+The house trains on its own facts (`train_facts`); the shipped models and every trial are trained
+on a simulated town (`train_town`). Either way the same rows, slices, gates and judgement.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import lightgbm
 import msgspec
@@ -19,11 +18,15 @@ from numpy.typing import NDArray
 
 from handsel_ml.bundle import FORMAT, BundleInfo, Reference, write_bundle
 from handsel_ml.calibrate import calibrated_log_odds, fit_calibrator
-from handsel_ml.config import ScoreConfig, Split, TrainingConfig, Trees, read_config
-from handsel_ml.contract import SCORE_KINDS, ScoreKind
+from handsel_ml.config import ScoreConfig, Split, TrainingConfig, read_config
+from handsel_ml.contract import SCORE_KINDS, ScoreKind, micros
+from handsel_ml.errors import TrainingRefused
 from handsel_ml.evaluate import auc, figures
-from handsel_ml.facts import Ints
+from handsel_ml.facts import FactTable, Ints
 from handsel_ml.features import FEATURES
+from handsel_ml.fitting import engine_for, fit_engine
+from handsel_ml.labels import exposures_of
+from handsel_ml.model import Engine, open_engine
 from handsel_ml.rows import Slices, TrainingSet, check_set, slices, training_set
 from handsel_ml.scorecard import BANDS, Prior, ScoreMap, Segment, fit_beta_binomial
 from handsel_ml.simulate import Archetype, Town, simulate_town
@@ -62,10 +65,41 @@ def train_town(
     """
     began, worked = time.perf_counter(), time.process_time()
     config = read_config(config_path)
+    if config.town is None:
+        raise TrainingRefused("town_missing", f"{config_path} describes no town: give it facts")
     progress(f"simulating {config.town.members} members")
     town = simulate_town(config.town)
-    progress(f"{len(town.table)} facts, {len(town.exposures)} exposures")
     trained = {kind: train_score(town, kind, config, progress) for kind in SCORE_KINDS}
+    return _written(trained, out_dir, began, worked, progress)
+
+
+def train_facts(
+    config_path: Path, table: FactTable, out_dir: Path, progress: Progress = lambda line: None
+) -> TrainingReport:
+    """Train both scores on facts of one's own, with the labels that they tell of.
+
+    Only what was known at the config's `judged_as_of` is used, so a label that comes later is not
+    there yet. Raises `TrainingRefused`; nothing is written then.
+    """
+    began, worked = time.perf_counter(), time.process_time()
+    config = msgspec.structs.replace(read_config(config_path), town=None)
+    known = table.known_before(micros(config.split.judged_as_of))
+    exposures = exposures_of(known)
+    trained = {}
+    for kind in SCORE_KINDS:
+        progress(f"{kind}: building features of {len(known)} facts, {len(exposures)} exposures")
+        rows = training_set(known, exposures, kind, config.split, config.seed)
+        trained[kind] = _named(train(rows, config.of(kind), config.split, config.seed), config)
+    return _written(trained, out_dir, began, worked, progress)
+
+
+def _written(
+    trained: dict[ScoreKind, Trained],
+    out_dir: Path,
+    began: float,
+    worked: float,
+    progress: Progress,
+) -> TrainingReport:
     bundles: dict[ScoreKind, BundleInfo] = {}
     for kind, result in trained.items():
         bundles[kind] = write_bundle(out_dir / kind, result.model_text, result.info)
@@ -82,22 +116,26 @@ def train_score(
     town: Town, kind: ScoreKind, config: TrainingConfig, progress: Progress = lambda line: None
 ) -> Trained:
     """Train one score on a town. Raises `TrainingRefused`."""
-    progress(f"{kind}: building features")
+    progress(f"{kind}: building features of {len(town.table)} facts")
     rows = training_set(town.table, town.exposures, kind, config.split, config.seed)
     progress(f"{kind}: fitting on {len(rows.label)} rows")
     trained = train(rows, config.of(kind), config.split, config.seed)
-    booster = lightgbm.Booster(model_str=trained.model_text)
-    apart = _separation(town, rows, config, booster)
+    apart = _separation(town, rows, config, open_engine(trained.info.engine, trained.model_text))
     metrics = {**trained.info.metrics, "hidden_types": apart}
     found = metrics["out_of_time"]
     progress(f"{kind}: out of time AUC {found['auc']:.4f}, KS {found['ks']:.4f}")
-    plain = msgspec.to_builtins(msgspec.structs.replace(config))
-    info = msgspec.structs.replace(trained.info, metrics=metrics, config=plain)
-    return Trained(model_text=trained.model_text, info=info)
+    info = msgspec.structs.replace(trained.info, metrics=metrics)
+    return _named(msgspec.structs.replace(trained, info=info), config)
+
+
+def _named(trained: Trained, config: TrainingConfig) -> Trained:
+    """With the whole config in the bundle, so that it can be trained again."""
+    info = msgspec.structs.replace(trained.info, config=msgspec.to_builtins(config))
+    return msgspec.structs.replace(trained, info=info)
 
 
 def _separation(
-    town: Town, rows: TrainingSet, config: TrainingConfig, booster: lightgbm.Booster
+    town: Town, rows: TrainingSet, config: TrainingConfig, engine: Engine
 ) -> dict[str, float]:
     """AUC of honest members against bad types on the test slice, which no model ever sees."""
     cut = slices(rows, config.split, 0)
@@ -110,7 +148,7 @@ def _separation(
     honest = town.of_type(Archetype.HONEST)
     test = cut.test[(bad | honest)[rows.member[cut.test]]]
     label = bad[rows.member[test]].astype(np.int64)
-    value = auc(label, _raw(booster, rows.matrix[test]))
+    value = auc(label, engine.raw_many(rows.matrix[test], 1))
     return {"rows": float(len(test)), "auc_honest_against_bad_types": round(value, 6)}
 
 
@@ -122,9 +160,10 @@ def train(rows: TrainingSet, config: ScoreConfig, split: Split, seed: int) -> Tr
     """
     check_set(rows)
     cut = slices(rows, split, config.least_bads)
-    text = _fit(rows, cut, config.trees, seed)
-    booster = lightgbm.Booster(model_str=text)
-    raw = _raw(booster, rows.matrix)
+    kind = engine_for(rows, cut, config)
+    text = fit_engine(kind, rows, cut, config, seed)
+    engine = open_engine(kind, text)
+    raw = engine.raw_many(rows.matrix, 1)
     label = rows.label
     calibrator = fit_calibrator(raw[cut.calibration], label[cut.calibration], config.calibration)
     pd = 1.0 / (1.0 + np.exp(-calibrated_log_odds(calibrator, raw)))
@@ -132,6 +171,7 @@ def train(rows: TrainingSet, config: ScoreConfig, split: Split, seed: int) -> Tr
     info = BundleInfo(
         format=FORMAT,
         kind=rows.kind,
+        engine=kind,
         model_id="",
         model_sha256="",
         lightgbm_version=lightgbm.__version__,
@@ -142,7 +182,7 @@ def train(rows: TrainingSet, config: ScoreConfig, split: Split, seed: int) -> Tr
         score_map=ScoreMap(),
         bands=BANDS,
         prior=prior,
-        reference=_reference(rows, cut, pd, booster),
+        reference=_reference(rows, cut, pd, engine),
         as_of=split.trained_as_of.isoformat(),
         seed=seed,
         rows=_counts(rows, cut),
@@ -151,42 +191,6 @@ def train(rows: TrainingSet, config: ScoreConfig, split: Split, seed: int) -> Tr
         environment={"machine": platform.machine(), "libc": " ".join(platform.libc_ver())},
     )
     return Trained(model_text=text, info=info)
-
-
-def _fit(rows: TrainingSet, cut: Slices, trees: Trees, seed: int) -> str:
-    """Boost with monotone constraints and early stopping; the model as text."""
-    signs = [feature.sign for feature in FEATURES[rows.kind]]
-    parameters: dict[str, Any] = {
-        "objective": "binary",
-        "metric": "binary_logloss",
-        "num_leaves": trees.leaves,
-        "max_depth": trees.depth,
-        "learning_rate": trees.learning_rate,
-        "min_data_in_leaf": trees.rows_per_leaf,
-        "feature_fraction": trees.feature_fraction,
-        "bagging_fraction": trees.bagging_fraction,
-        "bagging_freq": 1,
-        "lambda_l2": trees.l2,
-        "monotone_constraints": signs,
-        "monotone_constraints_method": "basic",
-        "deterministic": True,
-        "force_row_wise": True,
-        "num_threads": 1,
-        "seed": seed,
-        "verbosity": -1,
-    }
-    names = list(rows.names)
-    fit = lightgbm.Dataset(rows.matrix[cut.fit], rows.label[cut.fit], feature_name=names)
-    check = lightgbm.Dataset(rows.matrix[cut.validation], rows.label[cut.validation], reference=fit)
-    stop = lightgbm.early_stopping(trees.patience, verbose=False)
-    booster = lightgbm.train(parameters, fit, trees.rounds, valid_sets=[check], callbacks=[stop])
-    text: str = booster.model_to_string(num_iteration=booster.best_iteration)
-    return text
-
-
-def _raw(booster: lightgbm.Booster, matrix: Floats) -> Floats:
-    raw: Floats = np.asarray(booster.predict(matrix, raw_score=True, num_threads=1))
-    return raw
 
 
 def _prior(rows: TrainingSet, cut: Slices) -> Prior:
@@ -210,16 +214,15 @@ def _prior(rows: TrainingSet, cut: Slices) -> Prior:
     return Prior(feature=name, segments=tuple(segments), strength=strength)
 
 
-def _reference(rows: TrainingSet, cut: Slices, pd: Floats, booster: lightgbm.Booster) -> Reference:
+def _reference(rows: TrainingSet, cut: Slices, pd: Floats, engine: Engine) -> Reference:
     """The median member among good, scored rows with no more than the median PD."""
     good = cut.fit[(rows.label[cut.fit] == 0) & (rows.closed[cut.fit] >= 3)]
     good = good[pd[good] <= np.median(pd[good])]
     vector = np.nanpercentile(rows.matrix[good], 50, axis=0, method="lower")
-    parts = np.asarray(booster.predict(vector.reshape(1, -1), pred_contrib=True, num_threads=1))[0]
     return Reference(
         vector=tuple(vector.tolist()),
-        raw=float(_raw(booster, vector.reshape(1, -1))[0]),
-        contributions=tuple(parts[:-1].tolist()),
+        raw=engine.raw(vector),
+        contributions=tuple(engine.parts(vector)[:-1]),
     )
 
 

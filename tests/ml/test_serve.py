@@ -20,8 +20,9 @@ from handsel_ml.bundle import JSON_FILE, MODEL_FILE, BundleInfo, read_bundle, wr
 from handsel_ml.contract import SCORE_KINDS, Fact, FactKind, ScoreKind
 from handsel_ml.errors import BundleInvalid, FactInvalid, ScoringFailed
 from handsel_ml.features import FEATURES, feature_rows
-from handsel_ml.reasons import BUILDING, ENGLISH, TEXTS
-from handsel_ml.serve import BUNDLES, Model, assess, load_bundle, load_models, raw_c_call
+from handsel_ml.model import Card, Model, Trees
+from handsel_ml.reasons import BUILDING
+from handsel_ml.serve import BUNDLES, assess, load_bundle, load_models
 from handsel_ml.simulate import Archetype, Town, history
 from tests.ml.conftest import NOW
 
@@ -127,15 +128,6 @@ def test_a_feature_at_its_best_is_never_held_against_anybody(
             assert group not in codes
 
 
-def test_every_group_has_its_words_in_every_language() -> None:
-    groups = {feature.group for kind in SCORE_KINDS for feature in FEATURES[kind]} | {BUILDING}
-
-    for words in TEXTS.values():
-        assert set(words) == groups
-        assert all(part for w in words.values() for part in (w.text, w.unknown, w.help))
-    assert TEXTS["en"] is ENGLISH
-
-
 def test_building_history_until_three_deals_closed(models: Models) -> None:
     nothing = assess([], NOW, models)
     scored = assess(_about(Archetype.HONEST, 12), NOW, models)
@@ -225,7 +217,7 @@ def _rewrite(change: Callable[[BundleInfo], BundleInfo], text: str = "") -> Call
         ("hash_mismatch", _edit(JSON_FILE, '"base_points": 700.0', '"base_points": 800.0')),
         ("bundle_corrupt", _edit(JSON_FILE, "{", "[")),
         ("bundle_corrupt", _edit(JSON_FILE, '"kind": "financial"', '"kind": "astral"')),
-        ("format_unknown", _edit(JSON_FILE, '"format": 1', '"format": 2')),
+        ("format_unknown", _edit(JSON_FILE, '"format": 2', '"format": 1')),
         ("version_mismatch", _rewrite(_other_version)),
         ("features_mismatch", _rewrite(_other_sign)),
         ("self_test_failed", _rewrite(_other_reference)),
@@ -264,7 +256,7 @@ def test_a_model_that_gives_nan_fails_and_says_so() -> None:
     spoilt = text[:start] + " ".join(["nan"] * leaves) + text[end:]
     sizes = spoilt.index("tree_sizes=")
     spoilt = spoilt[:sizes] + spoilt[spoilt.index("\n", sizes) + 1 :]
-    model = Model(lightgbm.Booster(model_str=spoilt), info)
+    model = Model(Trees(lightgbm.Booster(model_str=spoilt)), info)
 
     with pytest.raises(ScoringFailed) as failed:
         model.score(np.array(info.reference.vector))
@@ -317,9 +309,10 @@ def test_the_raw_call_is_the_same_call(models: Models) -> None:
     vector = np.array(model.info.reference.vector)
     model.score(vector)
 
-    assert raw_c_call(model)() == 0
-    assert model._calls.score is not None
-    assert model._calls.score.out[0] == model.info.reference.raw
+    assert isinstance(model.engine, Trees)
+    assert model.engine.raw_c_call()() == 0
+    assert model.engine._calls.score is not None
+    assert model.engine._calls.score.out[0] == model.info.reference.raw
 
 
 def test_nobody_is_told_of_failures_that_did_not_happen(models: Models) -> None:

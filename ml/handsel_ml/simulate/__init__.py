@@ -18,8 +18,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import numpy as np
 
-from handsel_ml.contract import EPOCH, Fact, ScoreKind, micros
+from handsel_ml.contract import EPOCH, Fact, micros
 from handsel_ml.facts import FactTable, Ints, facts_of
+from handsel_ml.labels import Exposures
 from handsel_ml.simulate.deals import (
     BURST_DEALS,
     Deals,
@@ -41,17 +42,13 @@ from handsel_ml.simulate.population import (
 from handsel_ml.tallies import DAY_US
 
 __all__ = [
-    "MATURITY_DAYS",
     "Archetype",
-    "Exposures",
     "Town",
     "TownPlan",
     "history",
     "moment",
     "simulate_town",
 ]
-
-MATURITY_DAYS: dict[ScoreKind, int] = {"financial": 120, "social": 30}
 
 
 class TownPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,24 +59,6 @@ class TownPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     deals_per_member: float
     start: datetime = datetime(2024, 1, 1, tzinfo=UTC)
     end: datetime = datetime(2026, 7, 1, tzinfo=UTC)
-
-
-class Exposures(msgspec.Struct, frozen=True, kw_only=True):
-    """One row per accepted deal and party; `role` 0 buyer, 1 seller; labels 0, 1 or -1."""
-
-    member: Ints
-    role: Ints
-    opened: Ints
-    due: Ints
-    labels: dict[ScoreKind, Ints]
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.member)
-
-    def available(self, kind: ScoreKind) -> Ints:
-        """When each label may be used for training (microseconds)."""
-        return self.due + MATURITY_DAYS[kind] * DAY_US
 
 
 class Town(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,8 @@ from handsel_ml.contract import SCORE_KINDS, Score, ScoreKind
 from handsel_ml.contract import Fact as KnownFact
 from handsel_ml.errors import CreditError
 from handsel_ml.features import features
-from handsel_ml.serve import Model, assess
+from handsel_ml.model import Model
+from handsel_ml.serve import assess
 
 
 def scores_of(

@@ -8,7 +8,8 @@ import structlog
 
 from handsel_ml.contract import ScoreKind
 from handsel_ml.errors import BundleInvalid
-from handsel_ml.serve import BUNDLES, Model, load_models
+from handsel_ml.model import Model
+from handsel_ml.serve import BUNDLES, load_models
 
 _log = structlog.get_logger()
 
