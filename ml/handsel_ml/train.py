@@ -41,17 +41,20 @@ SEGMENT_EDGES = (4, 2, 0)
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True):
-    """A model not yet on disk."""
+    """A model not yet on disk, and the rows it was made of and judged on."""
 
     model_text: str
     info: BundleInfo
+    rows: TrainingSet
 
 
 class TrainingReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What `train_town` did: the bundles' infos, where they are, wall and processor seconds."""
+    """What training did: the bundles' infos, where they are, the rows they were made of (for the
+    report), wall and processor seconds."""
 
     bundles: dict[ScoreKind, BundleInfo]
     folders: dict[ScoreKind, str]
+    rows: dict[ScoreKind, TrainingSet]
     seconds: float
     cpu_seconds: float
 
@@ -74,7 +77,10 @@ def train_town(
 
 
 def train_facts(
-    config_path: Path, table: FactTable, out_dir: Path, progress: Progress = lambda line: None
+    config: TrainingConfig,
+    table: FactTable,
+    out_dir: Path,
+    progress: Progress = lambda line: None,
 ) -> TrainingReport:
     """Train both scores on facts of one's own, with the labels that they tell of.
 
@@ -82,7 +88,7 @@ def train_facts(
     there yet. Raises `TrainingRefused`; nothing is written then.
     """
     began, worked = time.perf_counter(), time.process_time()
-    config = msgspec.structs.replace(read_config(config_path), town=None)
+    config = msgspec.structs.replace(config, town=None)
     known = table.known_before(micros(config.split.judged_as_of))
     exposures = exposures_of(known)
     trained = {}
@@ -107,6 +113,7 @@ def _written(
     return TrainingReport(
         bundles=bundles,
         folders={kind: str(out_dir / kind) for kind in SCORE_KINDS},
+        rows={kind: result.rows for kind, result in trained.items()},
         seconds=time.perf_counter() - began,
         cpu_seconds=time.process_time() - worked,
     )
@@ -190,7 +197,7 @@ def train(rows: TrainingSet, config: ScoreConfig, split: Split, seed: int) -> Tr
         config=msgspec.to_builtins(config),
         environment={"machine": platform.machine(), "libc": " ".join(platform.libc_ver())},
     )
-    return Trained(model_text=text, info=info)
+    return Trained(model_text=text, info=info, rows=rows)
 
 
 def _prior(rows: TrainingSet, cut: Slices) -> Prior:

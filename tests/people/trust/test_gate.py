@@ -10,6 +10,8 @@ import pytest
 
 from handsel.foundation.core.errors import Invalid, NotFound
 from handsel.foundation.db.uow import Database, Tx
+from handsel.people.credit import service as credit
+from handsel.people.credit.schemas import Fact
 from handsel.people.members.schemas import Kind
 from handsel.people.trust import policy, queries, service
 from handsel.people.trust.errors import (
@@ -21,6 +23,7 @@ from handsel.people.trust.errors import (
 )
 from handsel.people.trust.schemas import Payment, Standing
 from handsel.people.trust.table import Tier
+from handsel_ml.contract import FactKind
 from tests.factories.members import Member, add_member, create_member
 from tests.people.trust.parties import T1_KINDS, T2_KINDS, TERMS, give_scores, pair, payment
 
@@ -383,3 +386,35 @@ async def test_the_application_cannot_write_past_the_functions(
     async with database.reading() as conn:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await conn.execute(statement)
+
+
+async def test_labels_are_counted_once_they_have_matured(tx: Tx) -> None:
+    buyer, seller = await pair(tx)
+    credit.record(
+        tx,
+        [
+            Fact(
+                member_id=me.id,
+                kind=kind,
+                source_id=f"{kind}-{days}-{role}",
+                happened_at=tx.now - timedelta(days=days),
+                order_id=UUID(int=days),
+                counterparty_id=other.id,
+                role=role,
+            )
+            for kind, ages in (
+                (FactKind.ORDER_SETTLED, (10, 29, 31, 119, 121)),
+                (FactKind.ORDER_FUNDED, (365,)),
+            )
+            for days in ages
+            for me, other, role in ((buyer, seller, "buyer"), (seller, buyer, "seller"))
+        ],
+    )
+    await tx.flush()
+
+    await service.count_labels(tx.conn)
+
+    rows = await tx.fetch("SELECT kind, matured FROM people.label_counts ORDER BY kind")
+    party, _ = await queries.party(tx, buyer.id)
+    assert [tuple(row) for row in rows] == [("financial", 2), ("social", 6)]
+    assert party.matured_labels == 2

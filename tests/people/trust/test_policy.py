@@ -21,6 +21,10 @@ from tests.people.trust.parties import (
     standing,
 )
 
+#: Scores far enough above every floor to stand in for time.
+PROVEN: dict[str, ScoreSeen | int] = {
+    "financial": scored(800), "social": scored(800), "matured_labels": 1000
+}  # fmt: skip
 FAILED = ScoreSeen(state="failed")
 BUILDING = ScoreSeen(state="building_history")
 
@@ -49,6 +53,66 @@ BUILDING = ScoreSeen(state="building_history")
         ("premier", party(T4_KINDS, record="T5"), Tier.T5),
         ("building history", party(T4_KINDS, record="T5", social=BUILDING), Tier.T5),
         ("a score of 950 raises nothing", party(T1_KINDS, social=scored(950)), Tier.T1),
+        ("good scores for time", party(T4_KINDS, record="T3", **PROVEN), Tier.T3),
+        (
+            "good scores, many people",
+            party(T4_KINDS, settled_orders=9, counterparties=6, days=30, **PROVEN),
+            Tier.T3,
+        ),
+        (
+            "good scores, one friend",
+            party(T4_KINDS, settled_orders=90, counterparties=1, days=300, **PROVEN),
+            Tier.T2,
+        ),
+        (
+            "good scores, 999 labels",
+            party(
+                T4_KINDS,
+                settled_orders=9,
+                counterparties=6,
+                days=30,
+                **PROVEN | {"matured_labels": 999},
+            ),
+            Tier.T2,
+        ),
+        (
+            "good scores, doubtful",
+            party(
+                T4_KINDS,
+                settled_orders=9,
+                counterparties=6,
+                days=30,
+                **PROVEN | {"social": scored(800, 599)},
+            ),
+            Tier.T2,
+        ),
+        (
+            "good scores, sure enough",
+            party(
+                T4_KINDS,
+                settled_orders=9,
+                counterparties=6,
+                days=30,
+                **PROVEN | {"social": scored(800, 600)},
+            ),
+            Tier.T3,
+        ),
+        (
+            "one score alone",
+            party(
+                T4_KINDS,
+                settled_orders=9,
+                counterparties=6,
+                days=30,
+                **PROVEN | {"social": BUILDING},
+            ),
+            Tier.T2,
+        ),
+        (
+            "one tier, never two",
+            party(T4_KINDS, settled_orders=9, counterparties=80, days=30, **PROVEN),
+            Tier.T3,
+        ),
         ("social 549", party(T4_KINDS, record="T5", social=scored(549)), Tier.T0),
         ("social 499", party(T4_KINDS, record="T5", social=scored(499)), Tier.TX),
         ("social 500", party(T4_KINDS, record="T5", social=scored(500)), Tier.T0),

@@ -15,7 +15,7 @@ TEXT = Path(trust.__file__).with_name("tiers.toml").read_text()
 def test_version_names_the_text() -> None:
     first, second = parse(TEXT.encode()), parse((TEXT + "# a remark\n").encode())
 
-    assert first.version.startswith("2026-11-23+")
+    assert first.version.startswith("2026-11-24+")
     assert first.version != second.version
     assert first.payments(Tier.T1).per_order_minor == 6_000
 
@@ -23,7 +23,7 @@ def test_version_names_the_text() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("scores_may_raise = false", "scores_may_raise = true", "scores_may_raise"),
+        ("matured_labels = 1_000", "matured_labels = 999", "matured_labels"),
         ("EUR = 1\n", "EUR = 1.1\n", "reference currency"),
         ("GBP = 1.15", "GBP = 0", "rate of GBP"),
         ("GBP = 1.15", "GBP = nan", "rate of GBP"),

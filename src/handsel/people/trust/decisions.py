@@ -1,8 +1,11 @@
-"""The log of decisions: every yes with its payment, every no although its request is undone."""
+"""The log of decisions: every yes with its payment, every no although its request is undone; and
+the text of each policy that one was made by, so that it can be made again."""
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from handsel.foundation import audit
+from handsel.foundation.db.pool import Connection
 from handsel.foundation.db.uow import Tx
 from handsel.people.trust.schemas import Decision
 
@@ -11,6 +14,21 @@ _WHAT = "uuid", "uuid", "uuid", "uuid", "bigint", "text", "bytea"
 _WHY = "text", "text", "text", "text[]", "jsonb", "jsonb"
 _ALLOWED = (*_WHAT, *_WHY, "bigint", "bigint", "bigint", "jsonb")
 _REFUSED = (*_WHAT, "bool", *_WHY)
+_KEPT = "SELECT true FROM people.policies WHERE version = $1"
+#: The policy that a connection has seen in its database: asked once, then payments go by.
+_seen: WeakKeyDictionary[Connection, str] = WeakKeyDictionary()
+
+
+async def keep_policy(tx: Tx, decision: Decision, content: bytes) -> None:
+    """Have the policy's text stored with the first decision that it makes, a yes or a no."""
+    version = decision.policy_version
+    if _seen.get(tx.conn) == version:
+        return
+    if await tx.fetchval(_KEPT, version):
+        _seen[tx.conn] = version
+        return
+    keep = tx.call if decision.allowed else tx.if_refused
+    keep("people.keep_policy", ("text", "bytea"), version, content)
 
 
 def record(tx: Tx, decision: Decision, limit_24h_minor: int, limit_30d_minor: int) -> None:
@@ -49,20 +67,25 @@ def _what(decision: Decision) -> tuple[Any, ...]:
 
 
 def _why(decision: Decision) -> tuple[Any, ...]:
-    standing = decision.standing
-    parties = (standing.payer, standing.payee)
-    scores = [score for party in parties for score in (party.financial, party.social) if score]
     return (
         decision.payer_tier.name,
         decision.payee_tier.name,
         decision.policy_version,
-        sorted({score.model_id for score in scores if score.model_id}),
-        standing,
-        _outcome(decision),
+        model_ids(decision),
+        decision.standing,
+        outcome(decision),
     )
 
 
-def _outcome(decision: Decision) -> dict[str, Any]:
+def model_ids(decision: Decision) -> list[str]:
+    """The models behind the scores that the gate saw."""
+    parties = (decision.standing.payer, decision.standing.payee)
+    scores = [score for party in parties for score in (party.financial, party.social) if score]
+    return sorted({score.model_id for score in scores if score.model_id})
+
+
+def outcome(decision: Decision) -> dict[str, Any]:
+    """What was answered, as the log keeps it."""
     return {
         "reasons": decision.reasons,
         "path": decision.path,

@@ -40,9 +40,10 @@ class Grades(NamedTuple):
 def grade(table: PolicyTable, party: Party, now: datetime) -> Grades:
     """The tiers that a member reaches at a business time."""
     have = _measures(party, now)
+    record = _highest(table, lambda rule: not _record_gap(rule, have))
     return Grades(
         verification=_highest(table, lambda rule: not _unverified(rule, party)),
-        track_record=_highest(table, lambda rule: not _record_gap(rule, have)),
+        track_record=_raised(table, party, have, record),
         financial_score=_by_score(table, party.financial, "financial_floor"),
         social_score=_by_score(table, party.social, "social_floor"),
     )
@@ -76,6 +77,23 @@ def _highest(table: PolicyTable, passes: Callable[[Rule], bool]) -> Tier:
             break
         reached = tier
     return reached
+
+
+def _raised(table: PolicyTable, party: Party, have: dict[str, int], record: Tier) -> Tier:
+    """One tier more than the record gives, where two good scores stand in for orders and days."""
+    if record == Tier.T5 or party.matured_labels < table.raising.matured_labels:
+        return record
+    higher = Tier(record + 1)
+    rule = table.rule(higher)
+    for score, floor in (
+        (party.financial, rule.financial_floor),
+        (party.social, rule.social_floor),
+    ):
+        if score is None or score.low is None or floor is None:
+            return record
+        if score.low < floor + table.raising.above_floor:
+            return record
+    return record if "counterparties" in _record_gap(rule, have) else higher
 
 
 def _unverified(rule: Rule, party: Party) -> list[tuple[str, ...]]:

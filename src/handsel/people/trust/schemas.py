@@ -38,7 +38,8 @@ class ScoreSeen(msgspec.Struct, frozen=True, kw_only=True):
 class Party(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one side. ``joined_at`` is None for somebody who does not exist.
 
-    ``received_orders``: funded orders as a seller that were not given back, counted up to 100.
+    ``received_orders``: funded orders as a seller that were not given back, counted up to 100;
+    ``matured_labels``: outcomes that the scores of the house could be learnt from.
     """
 
     member_id: UUID
@@ -48,6 +49,7 @@ class Party(msgspec.Struct, frozen=True, kw_only=True):
     counterparties: int = 0
     first_settled_at: datetime | None = None
     received_orders: int = 0
+    matured_labels: int = 0
     financial: ScoreSeen | None = None
     social: ScoreSeen | None = None
 

@@ -79,7 +79,9 @@ async def decide(tx: Tx, payment: Payment) -> Decision:
     if payment.amount_minor < 1:
         raise Invalid("an amount is at least one minor unit")
     standing = await queries.load_standing(tx, payment.payer_id, payment.payee_id)
-    decision = policy.decide(current_policy(), payment, standing)
+    table, content = current_policy(), _POLICY.content()
+    decision = policy.decide(table, payment, standing)
+    await decisions.keep_policy(tx, decision, content)
     if not decision.allowed:
         decisions.record_if_refused(tx, decision)
     return decision
@@ -216,6 +218,11 @@ async def prune(conn: asyncpg.Connection, limit: int = 5000) -> int:
     """Forget confirmations that nobody used within a day; used ones are evidence. For the sweep."""
     pruned: int = await conn.fetchval("SELECT people.prune_confirmations($1)", limit)
     return pruned
+
+
+async def count_labels(conn: asyncpg.Connection) -> None:
+    """Count the outcomes that scores can be learnt from; enough of them, and scores may raise."""
+    await conn.execute("SELECT people.count_labels()")
 
 
 def public_policy() -> PolicyView:

@@ -93,11 +93,19 @@ class FirstOrders(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     hold_period: timedelta
 
 
+class Raising(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When two good scores stand in for the orders and days of the next tier's track record: both
+    cautious ends at least ``above_floor`` points over that tier's floors, and so many labels."""
+
+    matured_labels: Annotated[int, msgspec.Meta(ge=1000)]
+    above_floor: Annotated[int, msgspec.Meta(ge=0, le=200)]
+
+
 class PolicyTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file."""
 
     version: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
-    scores_may_raise: bool
+    raising: Raising
     warn_at_percent: Annotated[int, msgspec.Meta(ge=1, le=100)]
     reference_currency: str
     rates: dict[str, Decimal]
@@ -149,8 +157,6 @@ def parse(content: bytes) -> PolicyTable:
 
 def _wrong_basics(table: PolicyTable) -> list[str]:
     wrong = []
-    if table.scores_may_raise:
-        wrong.append("scores_may_raise must be false: scores that raise a tier are not built")
     if table.rates.get(table.reference_currency) != 1:
         wrong.append("the reference currency's rate must be 1")
     wrong += [
@@ -211,21 +217,25 @@ class PolicyFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._stamp, self._table = self._read()
+        self._stamp, self._table, self._content = self._read()
 
     def current(self) -> PolicyTable:
         """The newest table that passed its checks. One ``stat`` a call."""
         try:
             if _stamp_of(self.path) != self._stamp:
-                self._stamp, self._table = self._read()
+                self._stamp, self._table, self._content = self._read()
         except (OSError, PolicyInvalid) as error:
             self._complain(error)
         return self._table
 
-    def _read(self) -> tuple[tuple[int, int], PolicyTable]:
+    def content(self) -> bytes:
+        """The text of the table that ``current`` returned last."""
+        return self._content
+
+    def _read(self) -> tuple[tuple[int, int], PolicyTable, bytes]:
         try:
-            stamp = _stamp_of(self.path)
-            return stamp, parse(self.path.read_bytes())
+            stamp, content = _stamp_of(self.path), self.path.read_bytes()
+            return stamp, parse(content), content
         except OSError as error:
             raise PolicyInvalid(
                 f"The trust policy {self.path} cannot be read: {error.strerror}."
