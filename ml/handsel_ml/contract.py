@@ -2,8 +2,10 @@
 
 A `Fact` is append-only and bitemporal: `happened_at` says when it happened, `known_at` when the
 platform learnt of it. Features use `known_at` alone, so a chargeback that a bank reports forty
-days late stays invisible for those forty days. One order gives facts to both parties, each
-about one member. Which columns a kind must carry is `SCHEMA`; `check_fact` enforces it.
+days late stays invisible for those forty days. A fact that proved wrong is not erased but
+retracted at a moment: what was decided before that moment can still be replayed. One order gives
+facts to both parties, each about one member. Which columns a kind must carry is `SCHEMA`;
+`check_fact` enforces it.
 """
 
 from __future__ import annotations
@@ -51,6 +53,13 @@ class FactKind(StrEnum):
     CHARGEBACK = "chargeback"
     CHARGEBACK_LOST = "chargeback_lost"
     NEGATIVE_BALANCE = "negative_balance"
+    PAY_AFTER_PAID = "pay_after_paid"
+    PAY_AFTER_LATE = "pay_after_late"
+    PAY_AFTER_DEFAULT = "pay_after_default"
+    ITEM_RETURNED = "item_returned"
+    ITEM_RETURNED_LATE = "item_returned_late"
+    ITEM_UNRETURNED = "item_unreturned"
+    PAY_AFTER_PROMISED = "pay_after_promised"
 
 
 class Verification(IntEnum):
@@ -64,12 +73,17 @@ class Verification(IntEnum):
     BUSINESS = 6
 
 
+FULL_WEIGHT_BPS = 10_000
+
+
 class Fact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thing known about one member. `source_id` names the row or event it came from.
 
     `amount_minor`: minor units of the reference unit, ≥ 0, 0 where money plays no part.
     `value`: seconds late, stars 1 to 5, seconds to answer, `Verification`; by kind, else None.
-    A member has at most one fact per (kind, source_id).
+    `weight_bps`: how much it counts, in ten-thousandths: a review's weight, the member's share of
+    the fault in a dispute; 10,000 for everything else. `retracted_at`: from then on it is no
+    longer seen. A member has at most one fact per (kind, source_id).
     """
 
     member_id: str
@@ -82,15 +96,21 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     role: Role | None = None
     amount_minor: int = 0
     value: int | None = None
+    weight_bps: int = FULL_WEIGHT_BPS
+    retracted_at: datetime | None = None
 
 
 class FactSchema(msgspec.Struct, frozen=True, kw_only=True):
-    """What a kind must carry. `roles` empty: no order, no role, no counterparty."""
+    """What a kind must carry. `roles` empty: no role, and no order is needed.
+
+    `weighed`: it may count for less than one whole fact.
+    """
 
     meaning: str
     roles: tuple[Role, ...] = ()
     money: bool = False
     value_range: tuple[int, int] | None = None
+    weighed: bool = False
 
 
 _YEAR_S = 366 * 86_400
@@ -102,8 +122,9 @@ def _of(
     *roles: Role,
     money: bool = False,
     value: tuple[int, int] | None = None,
+    weighed: bool = False,
 ) -> FactSchema:
-    return FactSchema(meaning=meaning, roles=roles, money=money, value_range=value)
+    return FactSchema(meaning=meaning, roles=roles, money=money, value_range=value, weighed=weighed)
 
 
 SCHEMA: dict[FactKind, FactSchema] = {
@@ -123,15 +144,34 @@ SCHEMA: dict[FactKind, FactSchema] = {
     FactKind.DELIVERED_ON_TIME: _of("delivered by the agreed time", "seller"),
     FactKind.DELIVERED_LATE: _of("delivered; value = seconds late", "seller", value=(1, _YEAR_S)),
     FactKind.NO_SHOW: _of("did not appear; the hold went back", *_BOTH, money=True),
-    FactKind.REVIEW_RECEIVED: _of("was reviewed; value = stars", *_BOTH, value=(1, 5)),
+    FactKind.REVIEW_RECEIVED: _of(
+        "was reviewed; value = stars", *_BOTH, value=(1, 5), weighed=True
+    ),
     FactKind.MESSAGE_ANSWERED: _of("answered; value = seconds", value=(0, _YEAR_S)),
-    FactKind.DISPUTE_OPENED_AGAINST: _of("the other one opened a dispute", *_BOTH),
-    FactKind.DISPUTE_LOST: _of("a dispute was decided against them", *_BOTH),
+    FactKind.DISPUTE_OPENED_AGAINST: _of(
+        "a dispute found them at fault in part; weight = their share", *_BOTH, weighed=True
+    ),
+    FactKind.DISPUTE_LOST: _of(
+        "a dispute was decided against them; weight = their share", *_BOTH, weighed=True
+    ),
     FactKind.REPORT_UPHELD: _of("staff upheld a report about them"),
     FactKind.LISTING_REMOVED: _of("staff removed their listing"),
     FactKind.CHARGEBACK: _of("their bank took a payment back", "buyer", money=True),
     FactKind.CHARGEBACK_LOST: _of("the chargeback stood", "buyer", money=True),
     FactKind.NEGATIVE_BALANCE: _of("balance below zero for 30 days", money=True),
+    FactKind.PAY_AFTER_PAID: _of("paid afterwards, in time", "buyer", money=True),
+    FactKind.PAY_AFTER_LATE: _of(
+        "paid afterwards; value = seconds late", "buyer", money=True, value=(1, _YEAR_S)
+    ),
+    FactKind.PAY_AFTER_DEFAULT: _of("did not pay afterwards", "buyer", money=True),
+    FactKind.ITEM_RETURNED: _of("brought back in time what was lent", "buyer"),
+    FactKind.ITEM_RETURNED_LATE: _of(
+        "brought it back; value = seconds late", "buyer", value=(1, _YEAR_S)
+    ),
+    FactKind.ITEM_UNRETURNED: _of("never brought back what was lent", "buyer", money=True),
+    FactKind.PAY_AFTER_PROMISED: _of(
+        "an order they will pay afterwards was taken", "buyer", money=True
+    ),
 }
 
 
@@ -149,6 +189,9 @@ def check_fact(fact: Fact) -> None:
         raise FactInvalid("dates_out_of_order", f"{fact.kind} known before it happened")
     _check_parties(fact, schema)
     _check_value(fact, schema)
+    _check_weight(fact, schema)
+    if fact.retracted_at is not None and micros(fact.retracted_at) < micros(fact.known_at):
+        raise FactInvalid("dates_out_of_order", f"{fact.kind} retracted before it was known")
 
 
 def _check_parties(fact: Fact, schema: FactSchema) -> None:
@@ -176,16 +219,25 @@ def _check_value(fact: Fact, schema: FactSchema) -> None:
         raise FactInvalid("value_invalid", f"{fact.kind} needs {low}..{high}, got {fact.value}")
 
 
+def _check_weight(fact: Fact, schema: FactSchema) -> None:
+    """A part of a fact, and only where a kind is weighed."""
+    least = 0 if schema.weighed else FULL_WEIGHT_BPS
+    if not least <= fact.weight_bps <= FULL_WEIGHT_BPS:
+        raise FactInvalid("weight_invalid", f"{fact.kind} weighs {fact.weight_bps}")
+
+
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
     """Why the score is not higher: one reason group, in words, and what would help.
 
     `points`: about how many points the group costs against the bundle's reference member.
+    `unknown`: it costs them because there is no history, not because of one.
     """
 
     code: str
     text: str
     help: str
     points: int
+    unknown: bool = False
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):

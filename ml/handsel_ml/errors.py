@@ -27,3 +27,15 @@ class BundleInvalid(CreditError):
 
 class ScoringFailed(CreditError):
     """The model gave no finite number, or was given a vector of the wrong shape."""
+
+
+class GraphRefused(CreditError):
+    """Ratings, seeds or edges from which no trust can be derived."""
+
+
+class JudgementRefused(CreditError):
+    """The rows or answers cannot be judged: none, not the same, or of another score."""
+
+
+class RegistryRefused(CreditError):
+    """The register's policy cannot be read, or a contest of two models cannot be judged."""

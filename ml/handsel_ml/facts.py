@@ -1,13 +1,14 @@
 """Facts by column, for training on millions of them.
 
-The same nine columns as `contract.Fact`, as numpy arrays; strings become indices. Times are
-whole microseconds since 1970 (UTC), so comparisons are exact. -1 stands for "none".
+The same columns as `contract.Fact`, as numpy arrays; strings become indices. Times are whole
+microseconds since 1970 (UTC), so comparisons are exact. -1 stands for "none", and in `retracted`
+a moment that never comes, `NOT_RETRACTED`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -31,7 +32,10 @@ COLUMNS = (
     "role",
     "amount",
     "value",
+    "weight",
+    "retracted",
 )
+NOT_RETRACTED = 2**62
 
 
 class FactTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,18 +52,22 @@ class FactTable(msgspec.Struct, frozen=True, kw_only=True):
     role: Ints
     amount: Ints
     value: Ints
+    weight: Ints
+    retracted: Ints
 
     def __len__(self) -> int:
         """Return the number of facts."""
         return len(self.member)
 
-    def take(self, rows: NDArray[Any]) -> FactTable:
-        """Return the facts at `rows` (indices or a mask), in that order."""
+    def take(self, rows: NDArray[Any] | slice) -> FactTable:
+        """Return the facts at `rows` (indices, a mask or a slice), in that order."""
         return FactTable(names=self.names, **{name: getattr(self, name)[rows] for name in COLUMNS})
 
     def known_before(self, moment_us: int) -> FactTable:
-        """Return what was known strictly before a moment."""
-        return self.take(self.known < moment_us)
+        """Return what was known strictly before a moment: later retractions are not known yet."""
+        past = self.take(self.known < moment_us)
+        retracted = np.where(past.retracted < moment_us, past.retracted, NOT_RETRACTED)
+        return msgspec.structs.replace(past, retracted=retracted)
 
 
 def table_of(facts: Sequence[Fact]) -> FactTable:
@@ -81,6 +89,8 @@ def table_of(facts: Sequence[Fact]) -> FactTable:
             -1 if f.role is None else ROLES.index(f.role),
             f.amount_minor,
             -1 if f.value is None else f.value,
+            f.weight_bps,
+            NOT_RETRACTED if f.retracted_at is None else micros(f.retracted_at),
         )
         for f in facts
     ]
@@ -96,19 +106,26 @@ def facts_of(table: FactTable) -> list[Fact]:
 
 
 def _fact(names: tuple[str, ...], *row: int) -> Fact:
-    member, kind, happened, known, source, order, counterparty, role, amount, value = row
+    member, kind, happened, known, source, order, counterparty, role = row[:8]
+    amount, value, weight, retracted = row[8:]
     return Fact(
         member_id=names[member],
         kind=KINDS[kind],
-        happened_at=EPOCH + timedelta(microseconds=happened),
-        known_at=EPOCH + timedelta(microseconds=known),
+        happened_at=_moment(happened),
+        known_at=_moment(known),
         source_id=f"source-{source}",
         order_id=None if order < 0 else f"order-{order}",
         counterparty_id=None if counterparty < 0 else names[counterparty],
         role=None if role < 0 else ROLES[role],
         amount_minor=amount,
         value=None if value < 0 else value,
+        weight_bps=weight,
+        retracted_at=None if retracted >= NOT_RETRACTED else _moment(retracted),
     )
+
+
+def _moment(us: int) -> datetime:
+    return EPOCH + timedelta(microseconds=us)
 
 
 def distinct(values: Ints) -> Ints:
@@ -126,6 +143,9 @@ def check_table(table: FactTable) -> None:
     late = int((table.known < table.happened).sum())
     if late:
         raise TrainingRefused("dates_out_of_order", f"{late} facts known before they happened")
+    early = int((table.retracted < table.known).sum())
+    if early:
+        raise TrainingRefused("dates_out_of_order", f"{early} facts retracted before known")
     if len(distinct(table.source)) == len(table):
         return
     order = np.lexsort((table.source, table.kind, table.member))

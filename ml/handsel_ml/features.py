@@ -3,9 +3,11 @@
 A feature is a quotient of integer tallies (see `tallies`): only +, -, *, / on exact numbers, so
 every engine that has the tallies has the feature to the bit. NaN says "no history"; 0 says
 "history, and nothing bad in it". Rates are shrunk, (bad + a) / (n + b), so that one late
-delivery out of one is not yet a habit.
+delivery out of one is not yet a habit. What is weighed (a review, the share of a fault) counts in
+ten-thousandths, so a prior of (92000, 20000) is two full reviews of 4.6 stars.
 
-FINANCIAL reads money and identity, never conduct, reviews or who deals with whom. SOCIAL reads
+FINANCIAL reads money and identity, never conduct, reviews, who deals with whom or anything that
+the trust graph says (weights are moved by it, so FINANCIAL reads no weight either). SOCIAL reads
 conduct in deals, listings and messages on this platform, never identity or money. Sex, age,
 nationality, marital status, religion, language, name, photo and place are in neither, nor
 anything about friends. `tests/ml/test_features_schema.py` holds these lines.
@@ -20,7 +22,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from handsel_ml.contract import Fact, ScoreKind, micros
+from handsel_ml.contract import FULL_WEIGHT_BPS, Fact, ScoreKind, micros
 from handsel_ml.errors import FactInvalid
 from handsel_ml.facts import FactTable, Ints
 from handsel_ml.tallies import Tally, tally_many, tally_member
@@ -62,6 +64,15 @@ def _count(name: str, sign: int, group: str, *parts: str) -> Feature:
 
     def make(sums: Sums) -> Floats:
         return _sum(sums, parts).astype(np.float64)
+
+    return Feature(name=name, sign=sign, group=group, reads=parts, make=make)
+
+
+def _weighed(name: str, sign: int, group: str, *parts: str) -> Feature:
+    """A sum of weights in whole facts; 0 where there are none."""
+
+    def make(sums: Sums) -> Floats:
+        return np.asarray(_sum(sums, parts) / FULL_WEIGHT_BPS)
 
     return Feature(name=name, sign=sign, group=group, reads=parts, make=make)
 
@@ -115,7 +126,10 @@ _CLOSED_MONEY = (
     "cancelled_minor",
     "other_cancelled_minor",
     "no_show_minor",
+    "unreturned_minor",
 )
+
+_TIMED = ("on_time", "late", "returned", "returned_late")
 
 FINANCIAL: tuple[Feature, ...] = (
     _count("verification_steps", -1, "identity", "verification_steps"),
@@ -136,6 +150,19 @@ FINANCIAL: tuple[Feature, ...] = (
     _share("not_delivered_rate", 1, "not_delivered", ["seller_refunded"], ["seller_funded"],
            (1, 50)),
     _count("not_delivered_365d", 1, "not_delivered", "seller_refunded_365d"),
+    _count("promises_30d", 1, "pay_after", "promises_30d"),
+    _share("owed_exposure_30d", 1, "exposure", ["promised_minor_30d"], ["settled_minor_365d"],
+           (0, 20000)),
+    _share("pay_after_on_time_rate", -1, "pay_after", ["paid_after"],
+           ["paid_after", "paid_after_late", "pay_after_defaults"], (9, 10)),
+    _share("pay_after_late_seconds_mean", 1, "pay_after", ["paid_after_late_s"],
+           ["paid_after", "paid_after_late"], (3600, 1)),
+    _count("pay_after_defaults", 1, "pay_after", "pay_after_defaults"),
+    _count("pay_after_defaults_365d", 1, "pay_after", "pay_after_defaults_365d"),
+    _count("unreturned_items", 1, "returns", "unreturned"),
+    # Each of these is rare; together they say enough to learn from.
+    _count("losses_caused", 1, "losses", "chargebacks_lost", "negative_balances",
+           "pay_after_defaults", "unreturned"),
 )  # fmt: skip
 
 SOCIAL: tuple[Feature, ...] = (
@@ -148,24 +175,31 @@ SOCIAL: tuple[Feature, ...] = (
            ["settled", "cancelled", "refunded", "no_shows"], (9, 10)),
     _share("cancel_rate", 1, "cancellations", ["cancelled"], ["settled", "cancelled"], (1, 20)),
     _count("cancelled_90d", 1, "cancellations", "cancelled_90d"),
-    _share("late_rate", 1, "punctuality", ["late"], ["on_time", "late"], (1, 10)),
-    _share("late_hours_mean", 1, "punctuality", ["late_s"], ["on_time", "late"], (3600, 1)),
+    _share("late_rate", 1, "punctuality", ["late", "returned_late"], _TIMED, (1, 10)),
+    _share("late_seconds_mean", 1, "punctuality", ["late_s"], _TIMED, (3600, 1)),
     _share("unanswered_rate", 1, "availability", ["unanswered"],
            ["unanswered", "declined", "seller_funded"], (1, 20)),
     _share("slow_answer_rate", 1, "answers", ["slow_answers"], ["answers"], (1, 5)),
     _count("no_shows", 1, "no_shows", "no_shows"),
-    _count("disputes_against_365d", 1, "disputes", "disputes_365d"),
-    _count("disputes_lost", 1, "disputes", "disputes_lost"),
+    _weighed("dispute_fault_365d", 1, "disputes", "dispute_fault_365d"),
+    _weighed("dispute_fault_lost", 1, "disputes", "dispute_fault_lost"),
     _count("reports_upheld", 1, "reports", "reports_upheld"),
     _count("listings_removed", 1, "listings", "listings_removed"),
-    _share("review_mean", -1, "reviews", ["stars"], ["reviews"], (23, 5)),
-    _share("low_review_rate_180d", 1, "reviews", ["low_reviews_180d"], ["reviews_180d"], (1, 10)),
+    _share("review_mean", -1, "reviews", ["weighted_stars"], ["review_weight"], (92000, 20000)),
+    _share("low_review_rate_180d", 1, "reviews", ["low_review_weight_180d"],
+           ["review_weight_180d"], (3000, 30000)),
 )  # fmt: skip
 
 FEATURES: dict[ScoreKind, tuple[Feature, ...]] = {"financial": FINANCIAL, "social": SOCIAL}
 CLOSED_DEALS = "closed_capped"
 BADS: dict[ScoreKind, tuple[str, ...]] = {
-    "financial": ("chargebacks_lost", "unfunded", "seller_refunded"),
+    "financial": (
+        "chargebacks_lost",
+        "unfunded",
+        "seller_refunded",
+        "pay_after_defaults",
+        "unreturned",
+    ),
     "social": ("cancelled", "no_shows", "disputes_lost", "reports_upheld"),
 }
 

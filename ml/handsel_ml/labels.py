@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from handsel_ml.contract import ROLES, ScoreKind
 from handsel_ml.contract import FactKind as K
-from handsel_ml.facts import KIND_CODE, FactTable, Ints
+from handsel_ml.facts import KIND_CODE, NOT_RETRACTED, FactTable, Ints
 from handsel_ml.tallies import DAY_US
 
 Bools = NDArray[np.bool_]
@@ -72,7 +72,10 @@ def exposures_of(table: FactTable) -> Exposures:
 
     A deal was due when it was delivered less the lateness, or else when it ended. One that has not
     ended yet is indeterminate and due at the last moment of the table, so it never matures here.
+    Facts that are retracted in the table (`known_before` a moment: by then) tell nothing.
     """
+    horizon = int(table.known.max(initial=0))
+    table = table.take(table.retracted == NOT_RETRACTED)
     begins = np.flatnonzero(_is(table, _BEGINS) & (table.order >= 0))
     first = begins[np.lexsort((table.known[begins], table.member[begins], table.order[begins]))]
     fresh = np.ones(len(first), dtype=bool)
@@ -84,7 +87,6 @@ def exposures_of(table: FactTable) -> Exposures:
     )
     ended, end = _moment(table, keys, _ENDS, table.happened)
     late, due = _moment(table, keys, (K.DELIVERED_LATE,), table.happened - table.value * 1_000_000)
-    horizon = int(table.known.max(initial=0))
     due = np.where(late, due, np.where(ended, end, horizon))
     role = table.role[row]
     return Exposures(

@@ -80,6 +80,7 @@ class Model:
         self.info = info
         self.kind: ScoreKind = info.kind
         self.engine = engine
+        self._features = {feature.name: feature for feature in FEATURES[info.kind]}
         self._raw = engine.raw
         self._log_odds = info.calibrator.bound()
         self._intercept, self._slope = info.score_map.line()
@@ -97,7 +98,7 @@ class Model:
         if not self._lowest <= exact <= self._highest:
             exact = self._lowest if exact < self._lowest else self._highest
         points = round(exact)
-        return Prediction(raw, _chance(odds), points, self._band_at[points - self._lowest])
+        return Prediction(raw, chance(odds), points, self._band_at[points - self._lowest])
 
     def explain(self, vector: Floats, language: Language = "en") -> Explanation:
         """Exact contributions by reason group and the top four in words.
@@ -128,7 +129,8 @@ class Model:
         usual = zip(info.reference.vector, info.reference.contributions, strict=True)
         for i, (value, contribution) in enumerate(usual):
             missing = math.isnan(vector[i])
-            if not missing and FEATURES[self.kind][i].is_harmless(vector[i]):
+            feature = self._features.get(info.features[i])
+            if not missing and feature is not None and feature.is_harmless(vector[i]):
                 continue
             if not missing and info.signs[i] * (vector[i] - value) < 0:
                 continue
@@ -272,7 +274,7 @@ def open_engine(kind: EngineKind, text: str) -> Engine:
         raise BundleInvalid("bundle_corrupt", str(error)) from error
 
 
-def _chance(odds: float) -> float:
+def chance(odds: float) -> float:
     """Probability of log-odds, without overflow."""
     if odds >= 0:
         return 1.0 / (1.0 + exp(-odds))

@@ -70,10 +70,13 @@ def assess(
 
     Raises `FactInvalid` for facts of several members, `ScoringFailed`.
     """
-    return {kind: _assess(facts, as_of, models[kind], language) for kind in SCORE_KINDS}
+    return {kind: assess_one(facts, as_of, models[kind], language) for kind in SCORE_KINDS}
 
 
-def _assess(facts: Sequence[Fact], as_of: datetime, model: Model, language: Language) -> Score:
+def assess_one(
+    facts: Sequence[Fact], as_of: datetime, model: Model, language: Language = "en"
+) -> Score:
+    """One score of one member; the rest as `assess`."""
     row = feature_row(facts, as_of, model.kind)
     closed, bads, vector = int(row.closed[0]), int(row.bads[0]), row.matrix[0]
     info = model.info

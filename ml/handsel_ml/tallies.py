@@ -2,7 +2,9 @@
 
 A `Tally` says which facts add how much. Two engines read the same declarations: `tally_member`
 walks the facts of one member (serving), `tally_many` uses prefix sums over columns (training:
-O(n log n) in facts, then O(1) per row and tally). Both see only facts with known_at < as_of.
+O(n log n) in facts, then O(1) per row and tally). A fact is seen as of T if known_at < T and it
+is not retracted before T (retracted_at >= T, or None). Prefix sums cannot take a fact back, so
+`tally_many` gives the members who have retracted facts, few as they are, to `tally_member`.
 
 Ties: facts known in the same microsecond are taken in order of their value, so the order in
 which they arrive never matters.
@@ -12,18 +14,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
 import numpy as np
 
-from handsel_ml.contract import ROLES, Fact, FactKind, Role, micros
-from handsel_ml.facts import KIND_CODE, FactTable, Ints, distinct
+from handsel_ml.contract import EPOCH, ROLES, Fact, FactKind, Role, micros
+from handsel_ml.facts import KIND_CODE, NOT_RETRACTED, FactTable, Ints, distinct, facts_of
 
 DAY_US = 86_400 * 1_000_000
 MONTH_US = 30 * DAY_US
-Measure = Literal["one", "amount", "value", "known_s", "growth_of_square"]
+Measure = Literal[
+    "one", "amount", "value", "weight", "weighted_value", "known_s", "growth_of_square"
+]
 Key = Literal["none", "member", "counterparty", "value", "month"]
 
 
@@ -33,7 +37,8 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     `days`: only facts known in the last so many days. `cap`: per `key`, only the first `cap`
     facts count (cap 1 counts distinct keys; such tallies have no window). `growth_of_square`
     adds 2 n + 1 for the key's n-th repeat, so the sum is the sum of squared counts.
-    A month is a block of thirty days since 1970.
+    `weight` adds ten-thousandths, `weighted_value` value times ten-thousandths. A month is a block
+    of thirty days since 1970.
     """
 
     name: str
@@ -63,13 +68,18 @@ def tally_member(facts: Sequence[Fact], as_of: datetime, tallies: Sequence[Tally
             by_kind[kind].append((position, tally, since))
     sums = [0] * len(tallies)
     seen: dict[tuple[int, object], int] = defaultdict(int)
-    known = [(micros(fact.known_at), fact.value or 0, fact) for fact in facts]
+    known = [(micros(fact.known_at), fact.value or 0, fact) for fact in facts if _seen(fact, now)]
     past = sorted((row for row in known if row[0] < now), key=lambda row: row[:2])
     for known_us, _, fact in past:
         for position, tally, since in by_kind[fact.kind]:
             if (since is None or known_us >= since) and _counts(tally, fact):
                 sums[position] += _increment(tally, fact, known_us, position, seen)
     return np.array(sums, dtype=np.int64)
+
+
+def _seen(fact: Fact, now: int) -> bool:
+    """Whether a fact was not taken back before a moment (microseconds)."""
+    return fact.retracted_at is None or micros(fact.retracted_at) >= now
 
 
 def _counts(tally: Tally, fact: Fact) -> bool:
@@ -99,10 +109,18 @@ def _increment(
         seen[position, key] += 1
         if tally.cap is not None and repeat >= tally.cap:
             return 0
+    return _measure(tally, fact, known_us, repeat)
+
+
+def _measure(tally: Tally, fact: Fact, known_us: int, repeat: int) -> int:
     if tally.measure == "amount":
         return fact.amount_minor
     if tally.measure == "value":
         return fact.value or 0
+    if tally.measure == "weight":
+        return fact.weight_bps
+    if tally.measure == "weighted_value":
+        return (fact.value or 0) * fact.weight_bps
     if tally.measure == "known_s":
         return known_us // 1_000_000
     return 2 * repeat + 1 if tally.measure == "growth_of_square" else 1
@@ -131,7 +149,27 @@ def tally_many(table: FactTable, member: Ints, as_of_us: Ints, tallies: Sequence
         np.cumsum(_increments(tally, table), out=running[1:])
         start = first if tally.days is None else begin[tally.days]
         sums[asked, position] = running[end] - running[start]
+    _tally_retracted(table, member, as_of_us, tallies, asked, sums)
     return sums
+
+
+def _tally_retracted(
+    table: FactTable,
+    member: Ints,
+    as_of_us: Ints,
+    tallies: Sequence[Tally],
+    asked: Ints,
+    sums: Ints,
+) -> None:
+    """Overwrite the rows of members who have retracted facts; table and rows are by member."""
+    for who in distinct(table.member[table.retracted < NOT_RETRACTED]).tolist():
+        first, end = np.searchsorted(member, [who, who + 1])
+        if first == end:
+            continue
+        facts = facts_of(table.take(slice(*np.searchsorted(table.member, [who, who + 1]))))
+        for row in range(first, end):
+            as_of = EPOCH + timedelta(microseconds=int(as_of_us[row]))
+            sums[asked[row]] = tally_member(facts, as_of, tallies)
 
 
 def _increments(tally: Tally, table: FactTable) -> Ints:
@@ -161,6 +199,10 @@ def _measured(tally: Tally, table: FactTable, rows: Ints, repeat: Ints) -> Ints:
         return table.amount[rows]
     if tally.measure == "value":
         return np.maximum(table.value[rows], 0)
+    if tally.measure == "weight":
+        return table.weight[rows]
+    if tally.measure == "weighted_value":
+        return np.maximum(table.value[rows], 0) * table.weight[rows]
     if tally.measure == "known_s":
         return table.known[rows] // 1_000_000
     return 2 * repeat + 1 if tally.measure == "growth_of_square" else np.ones_like(rows)

@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from handsel_ml.bundle import FORMAT, BundleInfo, Reference, write_bundle
 from handsel_ml.calibrate import calibrated_log_odds, fit_calibrator
-from handsel_ml.config import ScoreConfig, Split, TrainingConfig, read_config
+from handsel_ml.config import ScoreConfig, Split, TrainingConfig
 from handsel_ml.contract import SCORE_KINDS, ScoreKind, micros
 from handsel_ml.errors import TrainingRefused
 from handsel_ml.evaluate import auc, figures
 from handsel_ml.facts import FactTable, Ints
 from handsel_ml.features import FEATURES
 from handsel_ml.fitting import engine_for, fit_engine
+from handsel_ml.judged import Grouping
 from handsel_ml.labels import exposures_of
 from handsel_ml.model import Engine, open_engine
 from handsel_ml.rows import Slices, TrainingSet, check_set, slices, training_set
@@ -50,30 +51,30 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
 
 class TrainingReport(msgspec.Struct, frozen=True, kw_only=True):
     """What training did: the bundles' infos, where they are, the rows they were made of (for the
-    report), wall and processor seconds."""
+    report), the groups of each member that no model may know, wall and processor seconds."""
 
     bundles: dict[ScoreKind, BundleInfo]
     folders: dict[ScoreKind, str]
     rows: dict[ScoreKind, TrainingSet]
+    protected: dict[str, Grouping]
     seconds: float
     cpu_seconds: float
 
 
 def train_town(
-    config_path: Path, out_dir: Path, progress: Progress = lambda line: None
+    config: TrainingConfig, out_dir: Path, progress: Progress = lambda line: None
 ) -> TrainingReport:
     """Simulate the config's town, train both scores, write `out_dir`/{financial,social}.
 
     `progress` gets one line per step. Raises `TrainingRefused`; nothing is written then.
     """
     began, worked = time.perf_counter(), time.process_time()
-    config = read_config(config_path)
     if config.town is None:
-        raise TrainingRefused("town_missing", f"{config_path} describes no town: give it facts")
+        raise TrainingRefused("town_missing", "the config describes no town: give it facts")
     progress(f"simulating {config.town.members} members")
     town = simulate_town(config.town)
     trained = {kind: train_score(town, kind, config, progress) for kind in SCORE_KINDS}
-    return _written(trained, out_dir, began, worked, progress)
+    return _written(trained, out_dir, began, worked, progress, town.protected)
 
 
 def train_facts(
@@ -105,6 +106,7 @@ def _written(
     began: float,
     worked: float,
     progress: Progress,
+    protected: dict[str, Grouping] | None = None,
 ) -> TrainingReport:
     bundles: dict[ScoreKind, BundleInfo] = {}
     for kind, result in trained.items():
@@ -114,6 +116,7 @@ def _written(
         bundles=bundles,
         folders={kind: str(out_dir / kind) for kind in SCORE_KINDS},
         rows={kind: result.rows for kind, result in trained.items()},
+        protected=protected or {},
         seconds=time.perf_counter() - began,
         cpu_seconds=time.process_time() - worked,
     )

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from handsel.foundation.core.settings import load
+from tests.bench.features import features_linear, features_peak_gb
 from tests.bench.http import http_flow_vs_posting, http_money_vs_posting
 from tests.bench.ledger import (
     hot_seller_vs_uniform,
@@ -14,7 +15,7 @@ from tests.bench.ledger import (
 from tests.bench.orders import timer_sweep_vs_posting_batch, transition_vs_posting
 from tests.bench.posting import function_vs_six_statements, service_vs_pgbench
 from tests.bench.rounds import Effort, report
-from tests.bench.scoring import score_vs_c_api
+from tests.bench.scoring import batch_rows_per_s, reasons_p50_us, score_vs_c_api
 from tests.bench.searching import search_p95_vs_query
 from tests.bench.server import bench_server
 from tests.bench.slots import free_slots_vs_index
@@ -33,7 +34,13 @@ _WITH_SERVER = {
     "search_p95_vs_query": search_p95_vs_query,
     "free_slots_vs_index": free_slots_vs_index,
 }
-_ALONE = {"score_vs_c_api": score_vs_c_api}
+_ALONE = {
+    "score_vs_c_api": score_vs_c_api,
+    "reasons_p50_us": reasons_p50_us,
+    "batch_rows_per_s": batch_rows_per_s,
+    "features_linear": features_linear,
+    "features_peak_gb": features_peak_gb,
+}
 
 
 def main(names: list[str], effort: Effort, home: Path) -> None:

@@ -17,6 +17,8 @@ def test_every_benchmark_reports_one_line(
 ) -> None:
     names = [
         "score_vs_c_api",
+        "reasons_p50_us",
+        "batch_rows_per_s",
         "posting_function_vs_six_statements",
         "posting_service_vs_pgbench",
         "http_money_vs_posting",

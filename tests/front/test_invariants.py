@@ -12,15 +12,17 @@ import asyncpg
 import httpx
 import pytest
 
+from handsel.foundation.core.ids import decode
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db import embedded
 from handsel.foundation.db.pool import prepare
-from handsel.foundation.db.uow import Database
+from handsel.foundation.db.uow import Database, Tx
 from handsel.front import invariants
 from handsel.front.api.app import create_app
 from handsel.front.invariants import CHECKS, Report
 from handsel.money.escrow.chargebacks import service as chargebacks
 from handsel.money.payments.disputes import Dispute
+from handsel.people.credit import deciding
 from tests.deals.disputes import cases
 from tests.factories.members import PASSWORD
 from tests.journeys import gifts, rentals
@@ -80,6 +82,7 @@ async def town(database: Database, settings: Settings, database_url: str) -> Sto
     undone = await cases.disputed(story, *cases.SOLD, customer_minor=2000)
     await undone.move(undone.respondent, "concede")
     await story.drain()
+    await _an_appeal(story, undone.respondent)
     await _by_the_owner(database_url)
     await http.aclose()
     return story
@@ -149,6 +152,21 @@ async def _a_chargeback(database: Database) -> None:
         await chargebacks.opened(tx, said)
 
 
+async def _an_appeal(story: Story, member: Member) -> None:
+    """A fact that two of the staff have taken out."""
+    contested = (await member.get("/v1/credit/facts"))["items"][0]["id"]
+    body = {"about": "social", "text": "It was not so", "facts": [contested]}
+    appeal = decode("apl", (await member.made("/v1/credit/appeals", body))["id"])
+    first, second = [decode("mem", (await cases.staff(story)).id) for _ in range(2)]
+
+    async def decided(tx: Tx) -> None:
+        await deciding.propose(tx, first, appeal, [decode("fct", contested)], "It was wrong")
+        await deciding.confirm(tx, second, appeal)
+
+    await story.database.run(decided)
+    await story.drain()
+
+
 async def _by_the_owner(url: str) -> None:
     """What no service does yet: a reversal, a closed account."""
     conn = await asyncpg.connect(url)
@@ -202,6 +220,8 @@ FIRST_TOP_UP = "(SELECT id FROM money.top_ups ORDER BY id LIMIT 1)"
 PLANTED = "'00000000-0000-7000-8000-00000000beef'"
 BOOKING = "(SELECT id FROM catalog.bookings WHERE state = 'reserved')"
 DISPUTED = "(SELECT id FROM deals.disputes WHERE ended_at IS NULL)"
+APPEAL = "(SELECT id FROM people.appeals)"
+TAKEN_OUT = "(SELECT fact_id FROM people.fact_retractions)"
 DECIDED = "(SELECT id FROM deals.disputes WHERE ended_at IS NOT NULL)"
 
 
@@ -225,6 +245,23 @@ def transfer(
 
 #: (check, what to do to the database, which row the sample names)
 PLANTS: list[tuple[str, Sequence[str], str]] = [
+    (
+        "K01_appeals_are_decided_by_people",
+        [
+            "ALTER TABLE people.appeals DROP CONSTRAINT appeals_decided",
+            "UPDATE people.appeals SET answer = ''",
+        ],
+        APPEAL,
+    ),
+    ("K02_facts_are_taken_out_by_two", ["UPDATE people.appeals SET state = 'denied'"], TAKEN_OUT),
+    (
+        "K02_facts_are_taken_out_by_two",
+        [
+            "ALTER TABLE people.fact_retractions DROP CONSTRAINT fact_retractions_two_staff",
+            "UPDATE people.fact_retractions SET confirmed_by = proposed_by",
+        ],
+        TAKEN_OUT,
+    ),
     (
         "L01_transfer_balanced",
         ["ALTER TABLE money.transfers DROP CONSTRAINT transfers_amount", transfer(amount=0)],

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from handsel.foundation.core.ids import decode
 from tests.journeys.story import Member, Story
 
 PRICE = 2999
@@ -39,6 +40,16 @@ class Deal:
             (m["transition"], m["by"], {line["to"]: line["amount_minor"] for line in m["money"]})
             for m in read["items"]
         ]
+
+
+async def heard(story: Story, deal: Deal) -> dict[str, list[str]]:
+    """What the scores have heard of buyer and seller by an order, by name."""
+    async with story.database.reading() as conn:
+        rows = await conn.fetch(
+            "SELECT role, kind FROM people.facts WHERE order_id = $1 ORDER BY kind",
+            decode("ord", deal.id),
+        )
+    return {role: [r["kind"] for r in rows if r["role"] == role] for role in ("buyer", "seller")}
 
 
 async def told(member: Member) -> list[str]:

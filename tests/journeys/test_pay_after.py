@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from handsel.foundation.core.ids import decode
-from tests.journeys.deals import DAY, HOUR, PRICE, START, Deal, rich
+from tests.journeys.deals import DAY, HOUR, PRICE, START, Deal, heard, rich
 from tests.journeys.story import Member, Story
 
 _DONE = "Two hours on derivatives"
@@ -86,6 +86,33 @@ async def test_what_was_promised_is_paid_after_the_work(story: Story) -> None:
     assert paid == ((START - PRICE, 0, 0), (0, PRICE, 0))
     assert await deal.state() == "settled"
     assert await deal.wallets() == ((START - PRICE, 0, 0), (PRICE, 0, 0))
+    assert await heard(story, deal) == {
+        "buyer": ["order_funded", "order_settled", "pay_after_paid", "pay_after_promised"],
+        "seller": ["delivered_on_time", "order_funded", "order_settled"],
+    }
+
+
+async def test_what_is_paid_when_it_is_overdue_was_late(story: Story) -> None:
+    deal = await _due(story)
+    await story.top_up(deal.buyer, START)
+
+    await story.pass_time(7 * DAY)
+    await story.pass_time(3 * HOUR)
+    await deal.buyer.move(deal.id, "pay")
+    await story.drain()
+
+    assert (await heard(story, deal))["buyer"] == [
+        "order_funded", "pay_after_late", "pay_after_promised",
+    ]  # fmt: skip
+    async with story.database.reading() as conn:
+        late = await conn.fetchrow(
+            "SELECT value, amount_minor FROM people.facts WHERE kind = 'pay_after_late'"
+            " AND order_id = $1",
+            decode("ord", deal.id),
+        )
+    assert late is not None
+    assert 3 * 3600 <= late["value"] < 3 * 3600 + 60
+    assert late["amount_minor"] == PRICE
 
 
 async def test_a_newcomer_may_not_owe(story: Story) -> None:
@@ -184,6 +211,8 @@ async def test_the_seller_may_ask_for_less_or_for_nothing(story: Story) -> None:
     assert less["amount"]["amount_minor"] == PRICE - 999
     assert too_much == "part_too_large"
     assert await deal.state() == "waived"
+    await story.drain()
+    assert (await heard(story, deal))["buyer"][0] == "order_cancelled_by_other"
 
 
 async def test_silence_after_the_work_leads_into_default(story: Story) -> None:
@@ -199,6 +228,10 @@ async def test_silence_after_the_work_leads_into_default(story: Story) -> None:
     await story.returns(deal.seller)
 
     assert states == ["payment_due"] * 2 + ["overdue"] * 2 + ["defaulted", "written_off"]
+    assert await heard(story, deal) == {
+        "buyer": ["order_funded", "pay_after_default", "pay_after_promised"],
+        "seller": ["delivered_on_time", "order_cancelled_by_other", "order_funded"],
+    }
     assert await deal.wallets() == ((0, 0, 0), (0, 0, 0))
     notices = await deal.buyer.get("/v1/notices", limit=200)
     assert [item["kind"] for item in notices["items"]].count("deadline_near") == 2
@@ -227,6 +260,9 @@ async def test_later_income_pays_the_debt(story: Story) -> None:
 
     assert first == ((0, 0, 0), (1000, 0, 0))
     assert await deal.state() == "collected"
+    assert (await heard(story, deal))["buyer"] == [
+        "order_funded", "order_settled", "pay_after_default", "pay_after_promised",
+    ]  # fmt: skip
     assert await deal.wallets() == ((6000 - PRICE, 0, 0), (PRICE, 0, 0))
     moves = [(name, money) for name, _, money in (await deal.timeline())[-2:]]
     assert moves == [

@@ -13,7 +13,7 @@ import pytest
 from handsel.foundation.core.ids import decode
 from tests.factories.members import create_member
 from tests.journeys import rentals
-from tests.journeys.deals import DAY, HOUR, START, UNTOUCHED, Deal, told
+from tests.journeys.deals import DAY, HOUR, START, UNTOUCHED, Deal, heard, told
 from tests.journeys.rentals import (
     AHEAD,
     CLAIM,
@@ -159,6 +159,10 @@ async def test_an_end_and_what_each_has(
     assert (await deal.state(), await deal.wallets()) == (end, wallets)
     moved = [line for _, _, lines in await deal.timeline() for line in lines]
     assert moved[:2] == ["escrow", "deposit"]
+    back = [kind for kind in (await heard(story, deal))["buyer"] if kind.startswith("item_")]
+    returned = "item_returned_late" if LATE in steps else "item_returned"
+    lent = "hand_over" in steps
+    assert back == ([] if not lent else ["item_unreturned" if end == "closed" else returned])
 
 
 async def test_lateness_and_damage_together_are_no_more_than_the_deposit(story: Story) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from handsel_ml.config import TOWN_CONFIG
+from handsel_ml.config import TOWN_CONFIG, read_config
 from handsel_ml.contract import ScoreKind
 from handsel_ml.serve import Model, load_models
 from handsel_ml.simulate import Town, TownPlan, simulate_town
@@ -30,4 +30,4 @@ def models() -> dict[ScoreKind, Model]:
 def retrained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainingReport]:
     """The committed config, trained on this machine (about ten seconds)."""
     out = tmp_path_factory.mktemp("bundles")
-    return out, train_town(TOWN_CONFIG, out)
+    return out, train_town(read_config(TOWN_CONFIG), out)

@@ -43,6 +43,11 @@ GOOD = Fact(
         ({"value": 0}, "value_invalid"),
         ({"kind": FactKind.DELIVERED_ON_TIME}, "value_invalid"),
         ({"kind": FactKind.MEMBER_JOINED, "value": None}, "role_invalid"),
+        ({"weight_bps": 9_999}, "weight_invalid"),
+        ({"kind": FactKind.REVIEW_RECEIVED, "value": 5, "weight_bps": -1}, "weight_invalid"),
+        ({"kind": FactKind.REVIEW_RECEIVED, "value": 5, "weight_bps": 10_001}, "weight_invalid"),
+        ({"retracted_at": NOW - timedelta(microseconds=1)}, "dates_out_of_order"),
+        ({"retracted_at": datetime(2026, 9, 2)}, "time_without_zone"),  # noqa: DTZ001
     ],
 )
 def test_a_fact_that_does_not_fit_is_refused(change: dict[str, Any], code: str) -> None:
@@ -52,6 +57,13 @@ def test_a_fact_that_does_not_fit_is_refused(change: dict[str, Any], code: str) 
         check_fact(msgspec.structs.replace(GOOD, **change))
 
     assert refused.value.code == code
+
+
+def test_a_part_of_a_fact_and_a_fact_taken_back_are_facts() -> None:
+    whole = msgspec.structs.replace(GOOD, kind=FactKind.REVIEW_RECEIVED, value=5)
+
+    for change in ({"weight_bps": 0}, {"weight_bps": 1}, {"retracted_at": NOW}):
+        check_fact(msgspec.structs.replace(whole, **change))
 
 
 def test_every_kind_has_a_schema() -> None:

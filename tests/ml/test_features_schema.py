@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+from types import ModuleType
+
 import pytest
 
+from handsel_ml import features, tallies, tally_list
 from handsel_ml.contract import SCORE_KINDS, FactKind, ScoreKind
 from handsel_ml.features import FEATURES, NEEDED, Feature
 from handsel_ml.tally_list import TALLIES
@@ -18,6 +23,11 @@ MONEY = {
     FactKind.CHARGEBACK,
     FactKind.CHARGEBACK_LOST,
     FactKind.NEGATIVE_BALANCE,
+    FactKind.PAY_AFTER_PROMISED,
+    FactKind.PAY_AFTER_PAID,
+    FactKind.PAY_AFTER_LATE,
+    FactKind.PAY_AFTER_DEFAULT,
+    FactKind.ITEM_UNRETURNED,
 }
 IDENTITY = {FactKind.MEMBER_JOINED, FactKind.VERIFICATION_PASSED}
 ENDINGS = {
@@ -32,6 +42,11 @@ CONDUCT = set(FactKind) - IDENTITY - {
     FactKind.CHARGEBACK,
     FactKind.CHARGEBACK_LOST,
     FactKind.NEGATIVE_BALANCE,
+    FactKind.PAY_AFTER_PROMISED,
+    FactKind.PAY_AFTER_PAID,
+    FactKind.PAY_AFTER_LATE,
+    FactKind.PAY_AFTER_DEFAULT,
+    FactKind.ITEM_UNRETURNED,
 }  # fmt: skip
 PROTECTED = (
     *("sex", "gender", "birth", "nation", "ethnic", "race", "marital", "religi", "languag"),
@@ -48,6 +63,8 @@ def test_financial_reads_money_and_identity_alone(feature: Feature) -> None:
         assert set(tally.kinds) <= allowed
         graph = tally.key == "counterparty"
         assert not graph or tally.name == "settled_capped"  # a cap, not a shape of a network
+        # What a review weighs, the trust graph may say; so a weight is social.
+        assert tally.measure not in ("weight", "weighted_value")
 
 
 @pytest.mark.parametrize("feature", FEATURES["social"], ids=lambda f: f.name)
@@ -55,6 +72,17 @@ def test_social_reads_conduct_on_this_platform_alone(feature: Feature) -> None:
     for tally in (t for t in TALLIES if t.name in feature.reads):
         assert set(tally.kinds) <= CONDUCT
         assert tally.measure != "amount"
+
+
+@pytest.mark.parametrize("module", [features, tallies, tally_list], ids=lambda m: m.__name__)
+def test_no_feature_reads_the_trust_graph(module: ModuleType) -> None:
+    tree = ast.parse(inspect.getsource(module))
+
+    said = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    said |= {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
+
+    assert said
+    assert not [name for name in said if "graph" in name or "trust" in name]
 
 
 @pytest.mark.parametrize("kind", SCORE_KINDS)

@@ -117,7 +117,7 @@ def test_a_bad_config_is_refused_and_nothing_written(
     path.write_text(text.replace(old, new))
 
     with pytest.raises(TrainingRefused) as refused:
-        train_town(path, tmp_path / "out")
+        train_town(read_config(path), tmp_path / "out")
 
     assert refused.value.code == code
     assert not (tmp_path / "out").exists()

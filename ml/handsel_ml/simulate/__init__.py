@@ -5,9 +5,10 @@ of one member of a chosen type. Everything follows from the seed. The assumption
 in `population`; no result made here is a result about people.
 
 Labels are per accepted deal and party (research/credit.md §4.2): financial bad is a lost
-chargeback, an order never funded or not delivered; social bad is a lost dispute, a cancellation
-after acceptance, a no-show, an upheld report. Parties for whom a deal says nothing (the other
-one cancelled, stayed away or never paid) are indeterminate (-1): counted, never trained on.
+chargeback, an order never funded, not delivered or not paid afterwards, a lent thing that never
+came back; social bad is a lost dispute, a cancellation after acceptance, a no-show, an upheld
+report. Parties for whom a deal says nothing (the other one cancelled, stayed away or never paid)
+are indeterminate (-1): counted, never trained on.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ import numpy as np
 
 from handsel_ml.contract import EPOCH, Fact, micros
 from handsel_ml.facts import FactTable, Ints, facts_of
+from handsel_ml.judged import Grouping
 from handsel_ml.labels import Exposures
+from handsel_ml.simulate.conduct import write_conduct
 from handsel_ml.simulate.deals import (
     BURST_DEALS,
     Deals,
@@ -29,15 +32,19 @@ from handsel_ml.simulate.deals import (
     draw_outcomes,
     finish_deals,
 )
-from handsel_ml.simulate.emit import Timeline, Writer, draw_timeline, write_deals, write_members
+from handsel_ml.simulate.emit import Timeline, Writer, draw_timeline, write_members, write_money
 from handsel_ml.simulate.population import (
     ARCHETYPES,
+    BUYING,
+    LEAST_CHECKS,
     NEVER_US,
     PROFILES,
     Archetype,
     Bools,
     Population,
     draw_population,
+    draw_protected,
+    market_of,
 )
 from handsel_ml.tallies import DAY_US
 
@@ -62,12 +69,15 @@ class TownPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Town(msgspec.Struct, frozen=True, kw_only=True):
-    """Facts, exposures with labels, and the hidden type of every member (for evaluation only)."""
+    """Facts, exposures with labels, and what is known of every member for evaluation alone: the
+    hidden type, `segments` (the market) and `protected` attributes, each of shape (members,)."""
 
     plan: TownPlan
     table: FactTable
     exposures: Exposures
     archetype: Ints
+    segments: dict[str, Grouping]
+    protected: dict[str, Grouping]
 
     def of_type(self, *types: Archetype) -> Bools:
         """Which members are of these types; shape (members,)."""
@@ -75,7 +85,7 @@ class Town(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def simulate_town(plan: TownPlan) -> Town:
-    """Draw a town from its plan: about 12 facts per deal, both parties together."""
+    """Draw a town from its plan: about 13 facts per deal, both parties together."""
     rng = np.random.Generator(np.random.PCG64(plan.seed))
     start, end = micros(plan.start), micros(plan.end)
     people = draw_population(rng, plan.members, start, end)
@@ -83,7 +93,14 @@ def simulate_town(plan: TownPlan) -> Town:
     names = tuple(f"sim-{i}" for i in range(plan.members))
     table, ends, times = _play(rng, people, deals, names, end)
     exposures = _exposures(deals, ends, times)
-    return Town(plan=plan, table=table, exposures=exposures, archetype=people.archetype)
+    return Town(
+        plan=plan,
+        table=table,
+        exposures=exposures,
+        archetype=people.archetype,
+        segments={"market": market_of(people)},
+        protected=draw_protected(plan.seed, people),
+    )
 
 
 def _play(
@@ -91,10 +108,11 @@ def _play(
 ) -> tuple[FactTable, Outcomes, Timeline]:
     """Play deals to their end and write down every fact known before `end`."""
     ends = draw_outcomes(rng, people, deals)
-    times = draw_timeline(rng, deals, ends)
+    times = draw_timeline(rng, people, deals, ends)
     out = Writer()
     write_members(rng, out, people)
-    write_deals(rng, out, people, deals, ends, times)
+    write_money(rng, out, people, deals, ends, times)
+    write_conduct(rng, out, people, deals, ends, times)
     return out.table(names, end), ends, times
 
 
@@ -102,14 +120,16 @@ def _exposures(deals: Deals, ends: Outcomes, times: Timeline) -> Exposures:
     """Label both parties of every deal."""
     cancelled = ends.cancelled_by_buyer | ends.cancelled_by_seller
     broken = cancelled | ends.buyer_absent | ends.seller_absent
-    fin_b = np.where(broken, -1, ends.unfunded | ends.chargeback)
-    fin_s = np.where(broken | ends.unfunded, -1, ends.not_delivered)
+    unpaid = ends.unfunded | ends.chargeback | ends.defaulted | ends.unreturned
+    fin_b = np.where(broken | ends.disputed, -1, unpaid)
+    unheard = broken | ends.disputed | ends.unfunded | ends.unreturned
+    fin_s = np.where(unheard, -1, ends.not_delivered)
     bad_b = ends.cancelled_by_buyer | ends.buyer_absent | ends.buyer_loses | ends.buyer_reported
     bad_s = ends.cancelled_by_seller | ends.seller_absent | ends.seller_loses
     bad_s = bad_s | ends.seller_reported
-    spared = broken | ends.unfunded
+    spared = broken | ends.unfunded | ends.disputed
     soc_b = np.where(bad_b, 1, np.where(spared | ends.not_delivered, -1, 0))
-    soc_s = np.where(bad_s, 1, np.where(spared, -1, 0))
+    soc_s = np.where(bad_s, 1, np.where(spared | ends.unreturned, -1, 0))
     return Exposures(
         member=np.concatenate([deals.buyer, deals.seller]),
         role=np.repeat(np.array([0, 1], dtype=np.int64), len(deals)),
@@ -149,7 +169,7 @@ def history(
     opened = end - (rng.uniform(45, span_days - 1, count) * DAY_US).astype(np.int64)
     opened[deals:] = end - (rng.uniform(1, 30, burst) * DAY_US).astype(np.int64)
     other = 1 + np.arange(count) % len(partners)
-    sells = rng.random(count) < (0.0 if archetype is Archetype.STOLEN_ACCOUNT else 0.6)
+    sells = rng.random(count) < (0.0 if archetype in BUYING else 0.6)
     me = np.zeros(count, dtype=np.int64)
     drawn = finish_deals(
         rng, people, np.where(sells, other, me), np.where(sells, me, other), opened,
@@ -183,7 +203,9 @@ def _one_of(
         seller_lean=np.full(partners + 1, 0.5),
         money=np.zeros(partners + 1),
         conduct=np.zeros(partners + 1),
-        verified=1 + rng.binomial(4, PROFILES[archetype].verified, partners + 1),
+        verified=LEAST_CHECKS
+        + rng.binomial(5 - LEAST_CHECKS, PROFILES[archetype].verified, partners + 1),
+        market=np.zeros(partners + 1, dtype=np.int64),
     )
 
 

@@ -1,41 +1,95 @@
-"""Turn simulated deals into facts, each with the time it happened and the time it was known."""
+"""Turn simulated deals into facts, each with the time it happened and the time it was known.
+
+Here the money: checks, top-ups, funding, how deals end, chargebacks. Conduct is in `conduct`.
+"""
 
 from __future__ import annotations
 
 import msgspec
 import numpy as np
 
+from handsel_ml.contract import FULL_WEIGHT_BPS
 from handsel_ml.contract import FactKind as K
-from handsel_ml.facts import COLUMNS, KIND_CODE, FactTable, Ints
-from handsel_ml.simulate.deals import HOUR_US, Deals, Outcomes
+from handsel_ml.facts import COLUMNS, KIND_CODE, NOT_RETRACTED, FactTable, Ints
+from handsel_ml.simulate.deals import HELD, HOUR_US, PAY_AFTER, RENTAL, Deals, Outcomes, is_new
 from handsel_ml.simulate.population import Bools, Population
 from handsel_ml.tallies import DAY_US
 
 BUYER, SELLER = 0, 1
+PAYMENT_TERM_US = 7 * DAY_US
+DEFAULT_AFTER_US = 14 * DAY_US
+#: Of the house: how long a buyer may look, and what is approved waits (`tiers.toml`): of a seller
+#: at T2, at T1, and of a seller's first small orders.
+INSPECTION_US = 2 * DAY_US
+HOLD_US, NEWCOMERS_HOLD_US, FIRST_HOLD_US = 7 * DAY_US, 14 * DAY_US, 3 * DAY_US
+_FIRST_ORDERS, _FIRST_UP_TO = 3, 3_000
+#: Who waited in vain says so, and nobody contests it for a day.
+ABSENT_US = DAY_US + HOUR_US // 3
+#: What was not delivered by then goes back.
+GIVEN_UP_US = 3 * DAY_US
+#: The steps of the ladder in the order in which people take them.
+LADDER = (1, 3, 2, 4, 5)
 
 
 class Timeline(msgspec.Struct, frozen=True, kw_only=True):
-    """Moments of each deal in microseconds."""
+    """Moments of each deal in microseconds; `silent`: approved by the timer; `owed_until`: the due
+    date of what is paid after; `paid`: from when the hold period runs; `ruled`: of a dispute."""
 
     funded: Ints
     due: Ints
     delivered: Ints
+    silent: Bools
+    owed_until: Ints
+    paid: Ints
+    ruled: Ints
     closed: Ints
 
 
-def draw_timeline(rng: np.random.Generator, deals: Deals, outcomes: Outcomes) -> Timeline:
-    """Funded within a day, due within a fortnight, late by hours to days, closed in three days."""
+def draw_timeline(
+    rng: np.random.Generator, people: Population, deals: Deals, outcomes: Outcomes
+) -> Timeline:
+    """Funded within a day, due within a fortnight, late by hours to days (after three the house
+    cancels), approved within the two days of inspection, settled after the hold period; or paid in
+    the week after approval, or up to 13 days too late; a dispute is over within five days."""
     count = len(deals)
     due = deals.opened + (rng.uniform(1, 14, count) * DAY_US).astype(np.int64)
-    late = np.minimum(rng.exponential(20, count) + 0.5, 110) * HOUR_US
+    late = np.minimum(rng.exponential(20, count) + 0.5, 70) * HOUR_US
     early = rng.uniform(0, 6, count) * HOUR_US
     delivered = due + np.where(outcomes.late, late, -early).astype(np.int64)
+    silent = rng.random(count) < 0.1
+    approved = delivered + np.where(silent, INSPECTION_US, days(rng, 0, 2, count))
+    owed_until = approved + PAYMENT_TERM_US
+    in_time = approved + days(rng, 0, 7, count)
+    too_late = owed_until + (np.minimum(rng.exponential(4, count) + 0.1, 13) * DAY_US).astype(int)
+    paid = np.where(
+        deals.way == PAY_AFTER, np.where(outcomes.pays_late, too_late, in_time), approved
+    )
+    ruled = delivered + days(rng, 3, 4.5, count)
+    ended = np.where(outcomes.disputed, ruled, paid)
     return Timeline(
         funded=deals.opened + (rng.uniform(0, 1, count) * 12 * HOUR_US).astype(np.int64),
         due=due,
         delivered=delivered,
-        closed=delivered + (rng.uniform(0, 3, count) * DAY_US).astype(np.int64),
+        silent=silent,
+        owed_until=owed_until,
+        paid=paid,
+        ruled=ruled,
+        closed=ended + np.where(deals.way == RENTAL, 0, _holds(people, deals)),
     )
+
+
+def _holds(people: Population, deals: Deals) -> Ints:
+    """How long the house keeps a seller's money after the work, by what it knows of the seller."""
+    seller = deals.seller
+    new = is_new(people, seller, deals.opened)
+    order = np.argsort(seller, kind="stable")
+    place = np.arange(len(order))
+    fresh = np.ones(len(order), dtype=bool)
+    fresh[1:] = seller[order][1:] != seller[order][:-1]
+    sold = np.empty(len(order), dtype=np.int64)
+    sold[order] = place - np.maximum.accumulate(np.where(fresh, place, 0))
+    first = (sold < _FIRST_ORDERS) & (deals.amount <= _FIRST_UP_TO)
+    return np.where(first, FIRST_HOLD_US, np.where(new, NEWCOMERS_HOLD_US, HOLD_US))
 
 
 class Writer:
@@ -47,13 +101,41 @@ class Writer:
 
     def add(self, kind: K, member: Ints, happened: Ints, **columns: Ints | int) -> None:
         """Add one fact per member; `known` defaults to `happened`, other columns to none."""
-        block: dict[str, Ints] = {"member": member, "happened": happened}
-        for name in COLUMNS:
-            default = {"known": happened, "amount": 0, "kind": KIND_CODE[kind]}.get(name, -1)
-            if name not in block:
-                value = columns.get(name, default)
-                block[name] = np.broadcast_to(np.asarray(value, dtype=np.int64), member.shape)
-        self._blocks.append(block)
+        given: dict[str, Ints | int] = {
+            "known": happened,
+            "amount": 0,
+            "weight": FULL_WEIGHT_BPS,
+            "retracted": NOT_RETRACTED,
+            **columns,
+            "member": member,
+            "happened": happened,
+            "kind": KIND_CODE[kind],
+        }
+        self._blocks.append(
+            {
+                name: np.broadcast_to(np.asarray(given.get(name, -1), dtype=np.int64), member.shape)
+                for name in COLUMNS
+            }
+        )
+
+    def both(
+        self, kind: K, deals: Deals, mask: Bools, when: Ints, roles: tuple[int, ...] = (0, 1),
+        money: bool = True, **columns: Ints,
+    ) -> None:  # fmt: skip
+        """The same fact for the parties of the masked deals; columns are of all deals."""
+        rows = np.flatnonzero(mask)
+        sides = (deals.buyer, deals.seller)
+        for role in roles:
+            self.add(
+                kind,
+                sides[role][rows],
+                when[rows],
+                order=rows,
+                counterparty=sides[1 - role][rows],
+                role=role,
+                amount=deals.amount[rows] if money else 0,
+                **{name: column[rows] for name, column in columns.items()},
+            )
 
     def table(self, names: tuple[str, ...], end: int) -> FactTable:
         """All facts known before `end`, numbered in order of the time they were known."""
@@ -65,7 +147,8 @@ class Writer:
         return FactTable(names=names, **columns)
 
 
-def _days(rng: np.random.Generator, low: float, high: float, count: int) -> Ints:
+def days(rng: np.random.Generator, low: float, high: float, count: int) -> Ints:
+    """So many spans between `low` and `high` days, in microseconds."""
     return (rng.uniform(low, high, count) * DAY_US).astype(np.int64)
 
 
@@ -73,13 +156,13 @@ def write_members(rng: np.random.Generator, out: Writer, people: Population) -> 
     """Joining and the steps of the verification ladder, a few days apart."""
     everyone = np.arange(len(people))
     out.add(K.MEMBER_JOINED, everyone, people.joined)
-    for step in range(1, 6):
-        rows = everyone[people.verified >= step]
-        when = people.joined[rows] + (step - 1) * 3 * DAY_US + _days(rng, 0, 2, len(rows))
+    for place, step in enumerate(LADDER):
+        rows = everyone[people.verified > place]
+        when = people.joined[rows] + place * 3 * DAY_US + days(rng, 0, 2, len(rows))
         out.add(K.VERIFICATION_PASSED, rows, when, value=step)
 
 
-def write_deals(
+def write_money(
     rng: np.random.Generator,
     out: Writer,
     people: Population,
@@ -87,34 +170,14 @@ def write_deals(
     ends: Outcomes,
     times: Timeline,
 ) -> None:
-    """Every fact that a deal leaves with either party."""
-    _write_money(rng, out, people, deals, ends, times)
+    """Every fact of money that a deal leaves with either party."""
+    _write_funding(rng, out, people, deals, ends, times)
     _write_endings(rng, out, deals, ends, times)
+    _write_owing(out, deals, ends, times)
     _write_chargebacks(rng, out, deals, ends, times)
-    _write_conduct(rng, out, people, deals, ends, times)
-    _write_reviews(rng, out, deals, ends, times)
 
 
-def _both(
-    out: Writer, kind: K, deals: Deals, mask: Bools, when: Ints, roles: tuple[int, ...] = (0, 1)
-) -> None:
-    """The same fact for the parties of the masked deals."""
-    rows = np.flatnonzero(mask)
-    sides = (deals.buyer, deals.seller)
-    money = kind not in (K.AUTO_APPROVED, K.DISPUTE_LOST, K.DISPUTE_OPENED_AGAINST)
-    for role in roles:
-        out.add(
-            kind,
-            sides[role][rows],
-            when[rows],
-            order=rows,
-            counterparty=sides[1 - role][rows],
-            role=role,
-            amount=deals.amount[rows] if money else 0,
-        )
-
-
-def _write_money(
+def _write_funding(
     rng: np.random.Generator,
     out: Writer,
     people: Population,
@@ -126,36 +189,45 @@ def _write_money(
     count = len(deals)
     turned = deals.opened >= people.turns[deals.buyer]
     fails = rng.random(count) < people.rate("top_up_fails", deals.buyer, turned)
-    needs = rng.random(count) < 0.5
+    needs = ((rng.random(count) < 0.5) | ends.chargeback) & (deals.way != PAY_AFTER)
     for kind, mask in ((K.TOP_UP_FAILED, fails), (K.TOP_UP_SUCCEEDED, needs & ~ends.unfunded)):
         rows = np.flatnonzero(mask)
         out.add(kind, deals.buyer[rows], times.funded[rows] - 1, amount=deals.amount[rows])
-    _both(out, K.ORDER_FUNDED, deals, ~ends.unfunded, times.funded)
-    _both(out, K.ORDER_UNFUNDED, deals, ends.unfunded, deals.opened + 3 * DAY_US, (BUYER,))
+    out.both(K.ORDER_FUNDED, deals, ~ends.unfunded, times.funded)
+    out.both(K.ORDER_UNFUNDED, deals, ends.unfunded, deals.opened + 3 * DAY_US, (BUYER,))
 
 
 def _write_endings(
     rng: np.random.Generator, out: Writer, deals: Deals, ends: Outcomes, times: Timeline
 ) -> None:
-    """Cancelled, absent, refunded or settled; a tenth of the settled by the timer."""
+    """Cancelled, absent, refunded, kept or settled; a tenth of the settled by the timer."""
     early = times.funded + ((times.due - times.funded) * rng.random(len(deals))).astype(np.int64)
     for role, mask in ((BUYER, ends.cancelled_by_buyer), (SELLER, ends.cancelled_by_seller)):
-        _both(out, K.ORDER_CANCELLED_BY_SELF, deals, mask, early, (role,))
-        _both(out, K.ORDER_CANCELLED_BY_OTHER, deals, mask, early, (1 - role,))
+        out.both(K.ORDER_CANCELLED_BY_SELF, deals, mask, early, (role,))
+        out.both(K.ORDER_CANCELLED_BY_OTHER, deals, mask, early, (1 - role,))
     for role, mask in ((BUYER, ends.buyer_absent), (SELLER, ends.seller_absent)):
-        _both(out, K.NO_SHOW, deals, mask, times.due + HOUR_US, (role,))
-        back = times.due + 2 * HOUR_US
-        _both(out, K.ORDER_CANCELLED_BY_OTHER, deals, mask, back, (1 - role,))
-    ruled = times.due + _days(rng, 3, 12, len(deals))
-    _both(out, K.ORDER_REFUNDED, deals, ends.not_delivered, ruled)
-    _both(out, K.ORDER_SETTLED, deals, ends.settled, times.closed)
-    silent = ends.settled & (rng.random(len(deals)) < 0.1)
-    _both(out, K.AUTO_APPROVED, deals, silent, times.closed)
-    for role, mask in ((BUYER, ends.buyer_loses), (SELLER, ends.seller_loses)):
-        opened = times.delivered + _days(rng, 0, 2, len(deals))
-        wins = (rng.random(len(deals)) < 0.02) & ends.settled
-        _both(out, K.DISPUTE_OPENED_AGAINST, deals, mask | wins, opened, (role,))
-        _both(out, K.DISPUTE_LOST, deals, mask, opened + _days(rng, 2, 12, len(deals)), (role,))
+        out.both(K.NO_SHOW, deals, mask, times.due + ABSENT_US, (role,))
+        out.both(K.ORDER_CANCELLED_BY_OTHER, deals, mask, times.due + ABSENT_US, (1 - role,))
+    out.both(K.ORDER_REFUNDED, deals, ends.not_delivered, times.due + GIVEN_UP_US)
+    out.both(K.ORDER_CANCELLED_BY_OTHER, deals, ends.disputed, times.ruled)
+    given_up = times.due + 3 * DAY_US
+    out.both(K.ITEM_UNRETURNED, deals, ends.unreturned, given_up, (BUYER,))
+    out.both(K.ORDER_CANCELLED_BY_OTHER, deals, ends.unreturned, given_up, (SELLER,))
+    out.both(K.ORDER_SETTLED, deals, ends.settled, times.closed)
+    silent = ends.settled & times.silent & (deals.way == HELD)
+    out.both(K.AUTO_APPROVED, deals, silent, times.paid, money=False)
+
+
+def _write_owing(out: Writer, deals: Deals, ends: Outcomes, times: Timeline) -> None:
+    """What was promised for after the work, and paid in time, late, or not at all."""
+    out.both(K.PAY_AFTER_PROMISED, deals, deals.way == PAY_AFTER, times.funded, (BUYER,))
+    owed = ends.settled & (deals.way == PAY_AFTER)
+    overdue_s = np.maximum((times.paid - times.owed_until) // 1_000_000, 1)
+    in_time, late = owed & ~ends.pays_late, owed & ends.pays_late
+    out.both(K.PAY_AFTER_PAID, deals, in_time, times.paid, (BUYER,))
+    out.both(K.PAY_AFTER_LATE, deals, late, times.paid, (BUYER,), value=overdue_s)
+    given_up = times.owed_until + DEFAULT_AFTER_US
+    out.both(K.PAY_AFTER_DEFAULT, deals, ends.defaulted, given_up, (BUYER,))
 
 
 def _write_chargebacks(
@@ -163,8 +235,8 @@ def _write_chargebacks(
 ) -> None:
     """The bank takes it back within ten days, we hear 10 to 60 days later, it stands 25 later."""
     rows = np.flatnonzero(ends.chargeback)
-    happened = times.closed[rows] + _days(rng, 1, 10, len(rows))
-    known = happened + _days(rng, 10, 60, len(rows))
+    happened = times.closed[rows] + days(rng, 1, 10, len(rows))
+    known = happened + days(rng, 10, 60, len(rows))
     lost = known + 25 * DAY_US
     party: dict[str, Ints | int] = {
         "order": rows,
@@ -175,80 +247,3 @@ def _write_chargebacks(
     buyer = deals.buyer[rows]
     out.add(K.CHARGEBACK, buyer, happened, known=known, **party)
     out.add(K.CHARGEBACK_LOST, buyer, lost, known=lost, **party)
-    below = rng.random(len(rows)) < 0.4
-    out.add(
-        K.NEGATIVE_BALANCE, buyer[below], (lost + 30 * DAY_US)[below],
-        amount=deals.amount[rows][below],
-    )  # fmt: skip
-
-
-def _write_conduct(
-    rng: np.random.Generator,
-    out: Writer,
-    people: Population,
-    deals: Deals,
-    ends: Outcomes,
-    times: Timeline,
-) -> None:
-    """Punctuality, answers, requests left alone, upheld reports, removed listings."""
-    punctual = ends.settled & ~ends.late
-    _plain(out, K.DELIVERED_ON_TIME, deals, punctual, times.delivered)
-    overdue = (times.delivered - times.due) // 1_000_000
-    tardy = ends.settled & ends.late
-    _plain(out, K.DELIVERED_LATE, deals, tardy, times.delivered, value=np.maximum(overdue, 1))
-    turned = deals.opened >= people.turns[deals.seller]
-    slow = rng.random(len(deals)) < people.rate("slow", deals.seller, turned)
-    seconds = np.where(slow, rng.uniform(24, 96, len(deals)), rng.exponential(3, len(deals)))
-    answer_s = np.minimum(seconds * 3600, 400_000).astype(np.int64)
-    out.add(K.MESSAGE_ANSWERED, deals.seller, deals.opened - 1, value=answer_s)
-    ignored = rng.random(len(deals)) < people.rate("unanswered", deals.seller, turned)
-    declined = rng.random(len(deals)) < 0.08
-    _plain(out, K.ORDER_EXPIRED_UNANSWERED, deals, ignored, deals.opened - HOUR_US)
-    _plain(out, K.ORDER_DECLINED, deals, declined, deals.opened - HOUR_US)
-    for who, mask in ((deals.buyer, ends.buyer_reported), (deals.seller, ends.seller_reported)):
-        rows = np.flatnonzero(mask)
-        when = deals.opened[rows] + _days(rng, 1, 20, len(rows))
-        out.add(K.REPORT_UPHELD, who[rows], when, order=rows)
-    removed = rng.random(len(deals)) < people.rate("removed", deals.seller, turned)
-    rows = np.flatnonzero(removed)
-    out.add(K.LISTING_REMOVED, deals.seller[rows], deals.opened[rows] - 2 * HOUR_US)
-
-
-def _plain(
-    out: Writer, kind: K, deals: Deals, mask: Bools, when: Ints, value: Ints | None = None
-) -> None:
-    """A fact of the seller alone, without money."""
-    rows = np.flatnonzero(mask)
-    out.add(
-        kind,
-        deals.seller[rows],
-        when[rows],
-        order=rows,
-        counterparty=deals.buyer[rows],
-        role=SELLER,
-        value=-1 if value is None else value[rows],
-    )
-
-
-def _write_reviews(
-    rng: np.random.Generator, out: Writer, deals: Deals, ends: Outcomes, times: Timeline
-) -> None:
-    """Six of ten write one within a week; late or disputed costs stars; cliques give five."""
-    for role, troubled in (
-        (BUYER, ends.buyer_loses),
-        (SELLER, ends.seller_loses | ends.late | ends.not_delivered),
-    ):
-        writes = (ends.settled | ends.not_delivered) & (rng.random(len(deals)) < 0.6)
-        rows = np.flatnonzero(writes)
-        stars = 5 - rng.binomial(4, np.where(troubled[rows], 0.45, 0.08))
-        stars = np.where(deals.inside[rows], 5, stars).astype(np.int64)
-        sides = (deals.buyer, deals.seller)
-        out.add(
-            K.REVIEW_RECEIVED,
-            sides[role][rows],
-            times.closed[rows] + _days(rng, 0, 7, len(rows)),
-            order=rows,
-            counterparty=sides[1 - role][rows],
-            role=role,
-            value=stars,
-        )

@@ -16,6 +16,7 @@ from handsel.front.invariants_of_agreements import AGREEMENTS
 from handsel.front.invariants_of_bonds import bonds
 from handsel.front.invariants_of_bookings import BOOKINGS
 from handsel.front.invariants_of_chargebacks import CHARGEBACKS
+from handsel.front.invariants_of_credit import CREDIT
 from handsel.front.invariants_of_disputes import DISPUTES
 from handsel.front.invariants_of_people import PEOPLE
 from handsel.front.invariants_of_reviews import REVIEWS
@@ -56,8 +57,9 @@ _HOLDS = ("money.holds", "money.transfers")
 _ORDERS = ("deals.orders", "deals.moves", "deals.timers", "money.holds")
 _WRITTEN_ONCE = (
     "money.transfers", "deals.moves", "deals.dispute_moves", "deals.mandate_charges",
-    "deals.offers", "people.messages", "people.decisions", "foundation.audit_entries",
-    "foundation.audit_seals",
+    "deals.offers", "people.messages", "people.decisions", "people.fact_retractions",
+    "people.models", "people.model_events", "people.shadow_scores", "people.policies",
+    "foundation.audit_entries", "foundation.audit_seals",
     "money.ledger_seals", "money.periods", "money.period_balances",
 )  # fmt: skip
 #: Every state of every process in which an order's money is held.
@@ -371,7 +373,7 @@ CHECKS: tuple[Check, ...] = (
         " AND closed_until <> (SELECT max(ends_on) FROM money.periods)",
     ),
     *(Check(*parts) for parts in (*CHARGEBACKS, *bonds(_IS_HELD), *DISPUTES)),
-    *(Check(*parts) for parts in (*REVIEWS, *AGREEMENTS, *PEOPLE, *BOOKINGS)),
+    *(Check(*parts) for parts in (*REVIEWS, *AGREEMENTS, *PEOPLE, *BOOKINGS, *CREDIT)),
 )
 
 

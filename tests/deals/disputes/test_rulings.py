@@ -84,6 +84,8 @@ def test_a_score_hears_of_fault(
     found = facts_of(_event(sides, claimant, respondent))
 
     assert {(names[fact.member_id], fact.kind.value) for fact in found} == heard
+    shares = {"claimant": claimant, "respondent": respondent}
+    assert all(fact.weight_bps == shares[names[fact.member_id]] for fact in found)
     assert all(fact.role == ("buyer" if fact.member_id == sides["claimant"] else "seller")
                for fact in found)  # fmt: skip
 

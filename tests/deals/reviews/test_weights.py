@@ -17,6 +17,7 @@ def circumstances(
     last: timedelta | None = None,
     waited: timedelta = timedelta(0),
     tier: str = "T2",
+    reliability: int = 10_000,
 ) -> Circumstances:
     return Circumstances(
         amount_minor=amount_minor,
@@ -24,6 +25,7 @@ def circumstances(
         last_counted_at=None if last is None else NOW - last,
         waited=waited,
         author_tier=tier,
+        author_reliability_bps=reliability,
     )
 
 
@@ -40,6 +42,7 @@ def circumstances(
         pytest.param(circumstances(waited=90 * DAY), 2_500, id="never less than half"),
         pytest.param(circumstances(tier="T1"), 3_750, id="an author half known"),
         pytest.param(circumstances(tier="T0"), 2_500, id="an author unknown"),
+        pytest.param(circumstances(reliability=8_000), 4_000, id="an author often contradicted"),
         pytest.param(circumstances(last=30 * DAY - DAY / 24), 0, id="the pair within thirty days"),
         pytest.param(circumstances(last=30 * DAY), 5_000, id="thirty days are over"),
         pytest.param(circumstances(10**15, waited=timedelta(1), tier="T5"), 9_642, id="rounded"),

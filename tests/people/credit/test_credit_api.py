@@ -32,13 +32,22 @@ async def test_newcomer_is_building_history(client: httpx.AsyncClient, database:
         "low": None,
         "high": None,
         "reasons": [],
+        "model_id": None,
+        "changed": None,
     }
+    unlock = body.pop("next_unlock")
     assert body == {
         "as_of": None,
         "financial": {"kind": "financial", **nothing},
         "social": {"kind": "social", **nothing},
-        "next_step": "Complete three protected orders; then you have a score.",
+        "next_step": "Protected orders still to complete before you have a score: 3.",
+        "facts_used": 0,
+        "facts_url": "/v1/credit/facts",
+        "history_url": "/v1/credit/history",
+        "appeal_url": "/v1/credit/appeals",
     }
+    assert unlock["tier"] == "T1"
+    assert unlock["steps"]
 
 
 async def test_own_scores_with_reasons_in_words(
@@ -54,6 +63,8 @@ async def test_own_scores_with_reasons_in_words(
     snapshot = await database.run(use_case)
 
     body = (await client.get("/v1/credit", headers=me.headers)).json()
+    chinese = await client.get("/v1/credit", headers=me.headers | {"Accept-Language": "zh-CN"})
+    german = await client.get("/v1/credit?language=de", headers=me.headers)
     other = (await client.get("/v1/credit", headers=others[0].headers)).json()
 
     social = body["social"]
@@ -65,7 +76,10 @@ async def test_own_scores_with_reasons_in_words(
     assert reasons
     assert all(reason["text"] and reason["help"] for reason in reasons)
     assert body["next_step"] in {reason["help"] for reason in reasons}
-    assert not {"pd", "vector", "model_id"} & set(social)
+    assert social["model_id"] == snapshot.social.model_id
+    assert not {"pd", "vector"} & set(social)
+    assert body["facts_used"] == 12
+    assert len({body["next_step"], chinese.json()["next_step"], german.json()["next_step"]}) == 3
     assert other["social"]["points"] is None
 
 

@@ -10,6 +10,7 @@ import pytest
 from handsel.foundation.db.uow import Database, Tx
 from handsel.people.credit import service
 from handsel.people.credit.errors import FactRefused
+from handsel.people.credit.queries import facts_before
 from handsel.people.credit.schemas import Fact
 from handsel_ml.contract import FactKind
 from tests.factories.members import Member, add_member, create_member
@@ -45,6 +46,43 @@ async def test_fact_is_stored_with_both_times(tx: Tx) -> None:
     assert (row["happened_at"], row["known_at"]) == (fact.happened_at, tx.now)
 
 
+async def test_a_fact_comes_back_as_it_was_told(tx: Tx) -> None:
+    seller, buyer = await add_member(tx), await add_member(tx)
+    review = settled(
+        tx, seller, buyer, kind=FactKind.REVIEW_RECEIVED, amount_minor=0, value=4, weight_bps=6_250
+    )
+    owed = settled(tx, buyer, seller, kind=FactKind.PAY_AFTER_LATE, role="buyer", value=7_200)
+
+    service.record(tx, [review, owed])
+    await tx.flush()
+
+    later = tx.now + timedelta(seconds=1)
+    (known,) = await facts_before(tx, seller.id, later)
+    (late,) = await facts_before(tx, buyer.id, later)
+    assert (known.kind, known.value, known.weight_bps) == (FactKind.REVIEW_RECEIVED, 4, 6_250)
+    assert (late.kind, late.value, late.amount_minor, late.weight_bps) == (
+        FactKind.PAY_AFTER_LATE, 7_200, 2_500, 10_000,
+    )  # fmt: skip
+    assert known.retracted_at is None
+    assert await service.knows(tx, review)
+    assert not await service.knows(tx, settled(tx, seller, buyer))
+
+
+@pytest.mark.parametrize("weight", [-1, 10_001])
+async def test_the_database_knows_the_weights_too(tx: Tx, weight: int) -> None:
+    member = await add_member(tx)
+    one = [member.id], ["member_joined"], ["s"], [None], [None], [None], [0], [None]
+
+    with pytest.raises(asyncpg.CheckViolationError, match="facts_weight"):
+        async with tx.conn.transaction():
+            await tx.fetchval(
+                "SELECT people.record_facts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                *one,
+                [weight],
+                [tx.now],
+            )
+
+
 async def test_repeated_event_adds_nothing(tx: Tx) -> None:
     seller, buyer = await add_member(tx), await add_member(tx)
     fact = settled(tx, seller, buyer)
@@ -69,6 +107,7 @@ async def test_repeated_event_adds_nothing(tx: Tx) -> None:
         ({"amount_minor": -1}, "amount_invalid"),
         ({"value": 3}, "value_invalid"),
         ({"source_id": ""}, "source_missing"),
+        ({"weight_bps": 9_000}, "weight_invalid"),
         ({"kind": FactKind.REPORT_UPHELD}, "amount_invalid"),
     ],
 )

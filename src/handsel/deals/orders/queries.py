@@ -176,6 +176,16 @@ async def delivered_on_time(conn: Connection, order_id: UUID) -> bool:
     return on_time
 
 
+async def made_at(conn: Connection, order_id: UUID, transition: str) -> datetime | None:
+    """When an order last made a move, if it has."""
+    at: datetime | None = await conn.fetchval(
+        "SELECT max(at) FROM deals.moves WHERE order_id = $1 AND transition = $2",
+        order_id,
+        transition,
+    )
+    return at
+
+
 async def lock_sales(tx: Tx, provider_id: UUID) -> None:
     """Let one order of this seller be placed at a time, until the transaction ends."""
     await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 73))", str(provider_id))

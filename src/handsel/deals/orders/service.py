@@ -5,7 +5,7 @@ from uuid import UUID
 from handsel.deals.orders import queries
 from handsel.deals.orders.moving import as_view, process_of, system_move, transition
 from handsel.deals.orders.opening import Draft, open_order, place
-from handsel.deals.orders.queries import Order, delivered_on_time
+from handsel.deals.orders.queries import Order, delivered_on_time, made_at
 from handsel.deals.orders.rebook import rebook
 from handsel.deals.orders.schemas import OrderPage, OrderView
 from handsel.deals.orders.sweeping import due, postpone, remind_due, run_due, run_due_batch
@@ -22,6 +22,7 @@ __all__ = [
     "delivered_on_time",
     "due",
     "list_own",
+    "made_at",
     "open_order",
     "own_page",
     "place",

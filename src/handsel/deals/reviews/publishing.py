@@ -10,8 +10,10 @@ from handsel.deals.reviews import queries
 from handsel.deals.reviews.queries import Review
 from handsel.deals.reviews.states import REPLY_WINDOW, WINDOW, after
 from handsel.deals.reviews.weights import Circumstances, weigh
+from handsel.foundation.core.money import BPS
 from handsel.foundation.db.pool import Connection
 from handsel.foundation.db.uow import Tx
+from handsel.people.credit import graph
 from handsel.people.trust import service as trust
 
 
@@ -86,6 +88,7 @@ async def _circumstances(tx: Tx, order: Order, review: Review) -> Circumstances:
     rate = trust.current_policy()
     cards = await trust.public_card(tx, [review.author_id])
     settled_at: datetime = review.closes_at - WINDOW
+    reliable = await graph.reliability_of(tx, review.author_id, tx.now)
     return Circumstances(
         # What has no rate (hours, say) is weighed like the smallest amount.
         amount_minor=rate.in_reference(order.net_minor or 0, order.unit) or 0,
@@ -93,4 +96,5 @@ async def _circumstances(tx: Tx, order: Order, review: Review) -> Circumstances:
         last_counted_at=counted,
         waited=review.created_at - settled_at,
         author_tier=cards[review.author_id].identity_tier,
+        author_reliability_bps=BPS if reliable is None else reliable,
     )

@@ -1,9 +1,10 @@
 """How much a review counts for its subject's score. Pure, whole numbers, ten-thousandths.
 
-Four things, each between nothing and one, multiplied: what was at stake, whether the two have
-reviewed each other before, how fresh the memory was, and how well we know who speaks. Of one pair,
-one review in thirty days counts at all (mission §5.6), so that two friends cannot praise each
-other up. How much an old review still counts is the scorer's business: it knows the age.
+Five things, each between nothing and one, multiplied: what was at stake, whether the two have
+reviewed each other before, how fresh the memory was, how well we know who speaks, and how reliable
+their words have been. Of one pair, one review in thirty days counts at all (mission §5.6), so that
+two friends cannot praise each other up. How much an old review still counts is the scorer's
+business: it knows the age.
 """
 
 from dataclasses import dataclass
@@ -23,13 +24,15 @@ _KNOWN = {"T0": 5_000, "T1": 7_500}
 class Circumstances:
     """What a weight is made of. ``earlier``: published reviews of this subject by this author;
     ``last_counted_at``: when the newest of them that counts was published; ``waited``: from
-    settlement to writing; ``author_tier``: the author's public identity tier."""
+    settlement to writing; ``author_tier``: the author's public identity tier;
+    ``author_reliability_bps``: by the newest trust snapshot, whole where there is none."""
 
     amount_minor: int
     earlier: int
     last_counted_at: datetime | None
     waited: timedelta
     author_tier: str
+    author_reliability_bps: int = BPS
 
 
 def weigh(seen: Circumstances, now: datetime) -> int:
@@ -41,4 +44,5 @@ def weigh(seen: Circumstances, now: datetime) -> int:
     novelty = BPS // (seen.earlier + 1)
     freshness = BPS - BPS // 2 * min(seen.waited, WINDOW) // WINDOW
     known = _KNOWN.get(seen.author_tier, BPS)
-    return stake * novelty * freshness * known // BPS**3
+    reliable = seen.author_reliability_bps
+    return stake * novelty * freshness * known * reliable // BPS**4

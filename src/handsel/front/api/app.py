@@ -34,6 +34,7 @@ from handsel.foundation.http.principal import (
 from handsel.foundation.http.strict import StrictRequest
 from handsel.foundation.http.work import provide_free_work, provide_work
 from handsel.front.api import openapi
+from handsel.front.api.credit import CreditPageController
 from handsel.front.api.docs import DocsController
 from handsel.front.api.health import HealthController
 from handsel.front.api.metrics import Meters, MetricsController
@@ -93,6 +94,7 @@ CONTROLLERS: list[type[Controller]] = [
     RecoveryController,
     SandboxMessageController,
     ConversationController,
+    CreditPageController,
     CreditController,
     TrustController,
     ConfirmationController,

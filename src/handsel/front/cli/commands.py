@@ -9,7 +9,7 @@ import typer
 
 from handsel.foundation.core.errors import UserError
 from handsel.foundation.core.settings import load
-from handsel.front.cli import ml
+from handsel.front.cli import appeals, ml
 from handsel.front.cli.faults import sentence
 
 #: A child of the supervisor: the database is ready, and it ends with this process id.
@@ -33,6 +33,7 @@ app.add_typer(ml.app, name="ml")
 app.add_typer(process, name="process")
 app.add_typer(ledger, name="ledger")
 app.add_typer(claims, name="claims")
+app.add_typer(appeals.app, name="appeals")
 
 
 def main() -> None:

@@ -71,7 +71,7 @@ def _stop_database(settings: Settings, mode: str) -> None:
 
 def _make_town(url: str, settings: Settings) -> None:
     """Make the sample town where nobody lives yet."""
-    if asyncio.run(_has_members(url)):
+    if asyncio.run(has_members(url)):
         return
     with step("Making the sample town") as progress:
         from handsel.front.cli.town import make_town
@@ -94,7 +94,8 @@ def _forget_half_a_town(settings: Settings) -> None:
         _unfinished(settings).unlink()
 
 
-async def _has_members(url: str) -> bool:
+async def has_members(url: str) -> bool:
+    """Whether anybody lives in a database."""
     import asyncpg
 
     conn = await asyncpg.connect(url)

@@ -13,6 +13,7 @@ from handsel.foundation.core.settings import Settings
 from handsel.front.cli import logs
 from handsel.front.cli.database import open_database
 from handsel.front.cli.lifetime import end_with
+from handsel_ml.lean import load_lightgbm
 
 
 def check_port(host: str, port: int) -> None:
@@ -90,6 +91,7 @@ def _serve_by_uvicorn(app: Any, settings: Settings) -> None:
 def start_worker(settings: Settings, *, parent: int = 0) -> None:
     """Work until SIGTERM or SIGINT; jobs under way are finished, within a bound."""
     end_with(parent)
+    load_lightgbm()
     logs.configure(settings.log_level)
     url = open_database(settings, migrated=bool(parent))
     from handsel.front.worker.app import run

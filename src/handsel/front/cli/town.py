@@ -11,10 +11,12 @@ from handsel.foundation.db.pool import connect, open_pool
 from handsel.foundation.db.uow import Database
 from handsel.front.town import build
 from handsel.people.trust import service as trust
+from handsel_ml.lean import load_lightgbm
 
 
 def make_town(url: str, settings: Settings, progress: Callable[[str], None]) -> None:
     """Let the sample town live its two months; the clock ends at the present."""
+    load_lightgbm()
     asyncio.run(_make(url, settings, progress))
 
 

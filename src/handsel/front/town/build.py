@@ -2,37 +2,34 @@
 
 import random
 import tomllib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 
-from handsel.catalog.listings import service as listings
 from handsel.catalog.listings.schemas import ListingCreate, Point, Price
-from handsel.deals.orders import service as orders
-from handsel.deals.orders.schemas import OrderInput, TransitionInput
-from handsel.deals.reviews import service as reviews
-from handsel.deals.reviews.schemas import ReviewInput
+from handsel.deals.orders.schemas import OrderView
 from handsel.foundation.core.errors import Problem
-from handsel.foundation.core.ids import decode, encode
+from handsel.foundation.core.ids import encode
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database
-from handsel.foundation.http.principal import Principal
+from handsel.foundation.http.principal import NOBODY, Principal
+from handsel.front.town.actors import Actors
 from handsel.front.worker.inline import InlineWorker
-from handsel.money.payments import top_ups
-from handsel.money.payments.schemas import PositiveMoney, TopUpInput
 from handsel.people.members import service as members
-from handsel.people.members.schemas import SandboxMember
-from handsel.people.messaging import service as messaging
-from handsel.people.messaging.schemas import ConversationCreate
-from handsel.people.trust import confirmations
-from handsel.people.trust.schemas import ConfirmationInput
+from handsel.people.members.schemas import Kind
 
-_NOBODY = UUID(int=0)
+#: What a purse holds at first.
+_PURSE = 60_000
+#: Nobody begins what would still be open when the town has come to the present.
+_TIME_TO_MISDEAL = 8
 _THANKS = ("Just as agreed.", "Friendly and on time.", "Would do it again.", "Clear and patient.")
 _QUESTIONS = ("Is next week possible?", "Could you come to my place?", "Is it easy for a beginner?")
+#: Delivers in time; or now and then late; or also withdraws, and gives in when somebody complains.
+Manner = Literal["honest", "careless", "troublesome"]
 
 
 class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,13 +43,14 @@ class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Somebody of the town; ``buys`` is how many orders they place."""
+    """Somebody of the town; ``buys`` is how many orders they place, ``manner`` how they sell."""
 
     handle: str
     joined_days_ago: int
     verified: list[str]
     place: tuple[float, float]
     buys: int
+    manner: Manner = "honest"
     listing: list[Offer] = []
 
 
@@ -92,6 +90,9 @@ class Builder:
         self._town = plan()
         self._random = random.Random(self._town.seed)  # noqa: S311 - a story, not a secret
         self._worker = InlineWorker(database, settings)
+        self._actors = Actors(database, settings, self._town.currency)
+        self._promised: dict[int, list[Callable[[], Awaitable[object]]]] = {}
+        self._misdeals = 0
         self._people: dict[str, Principal] = {}
         self._listings: list[tuple[str, UUID, Person]] = []
 
@@ -105,8 +106,11 @@ class Builder:
             for person in self._town.person:
                 if person.joined_days_ago == days_ago:
                     await self._move_in(person, password_hash)
+            for promise in self._promised.pop(days_ago, []):
+                await promise()
+                await self._worker.drain()
             for handle in buyers.get(days_ago, []):
-                await self._buy(handle)
+                await self._buy(handle, days_ago)
             await self._review_settled()
             if days_ago % 10 == 0:
                 self._progress(f"{len(self._people)} people, {days_ago} days to go")
@@ -121,25 +125,10 @@ class Builder:
         return days
 
     async def _move_in(self, person: Person, password_hash: str) -> None:
-        async with self._database.transaction() as tx:
-            spec = SandboxMember(
-                handle=person.handle,
-                joined_at=tx.now,
-                password_hash=password_hash,
-                verifications=tuple(person.verified),  # type: ignore[arg-type]
-            )
-            (member_id,) = await members.create_sandbox_members(tx, [spec])
-            # What a sign-up over the API would have told.
-            tx.emit("member.joined", member_id, {"member_id": member_id, "handle": person.handle})
-            for kind in person.verified:
-                tx.emit("member.verified", member_id, {"member_id": member_id, "kind": kind})
-        who = Principal(member_id, _NOBODY, person.handle)
+        verified: tuple[Kind, ...] = tuple(person.verified)  # type: ignore[arg-type]
+        who = await self._actors.move_in(person.handle, verified, password_hash)
         self._people[person.handle] = who
-        money = TopUpInput(
-            amount=PositiveMoney(amount_minor=60_000, currency=self._town.currency),
-            token="tok_ok",  # noqa: S106 - names an outcome
-        )
-        await self._database.run(lambda tx: top_ups.start(tx, self._settings, who, money))
+        await self._actors.top_up(who, _PURSE)
         for offer in person.listing:
             await self._offer(who, person, offer)
         await self._worker.drain()
@@ -153,72 +142,67 @@ class Builder:
             place="remote" if offer.remote else Point(lat=lat, lon=lon),
             tags=offer.tags,
         )
-        secret = self._settings.secret_bytes()
-        made = await self._database.run(lambda tx: listings.create(tx, secret, who, data))
-        listing = decode("lst", made.id)
-        await self._database.run(lambda tx: listings.move(tx, who, listing, "publish"))
-        self._listings.append((made.id, who.member_id, person))
+        made = await self._actors.offer(who, data)
+        self._listings.append((made, who.member_id, person))
 
-    async def _buy(self, handle: str) -> None:
-        """Ask, order, fund, accept, deliver, approve (or forget to), review."""
+    async def _buy(self, handle: str, days_ago: int) -> None:
+        """Ask, order, fund, accept; the rest is the seller's manner."""
         buyer = self._people[handle]
         choices = [found for found in self._listings if found[1] != buyer.member_id]
         if not choices:
             return
         listing, _, seller_person = self._random.choice(choices)
         seller = self._people[seller_person.handle]
-        question = self._random.choice(_QUESTIONS)
-        await self._ask(buyer, seller, question)
-        order = await self._fund(buyer, listing)
-        if order is None:
-            return
-        await self._move(seller, order, "accept")
-        await self._move(seller, order, "deliver", "Done as agreed")
-        if self._random.random() < 0.8:
-            await self._move(buyer, order, "approve")
+        await self._actors.say(buyer, seller, self._random.choice(_QUESTIONS))
+        order = await self._actors.order(buyer, listing)
+        try:
+            await self._actors.commit_to(buyer, order)
+        except Problem:
+            return  # the buyer's tier does not allow it: also that happens in a town
+        await self._actors.move(seller, order.id, "accept")
+        approves = self._random.random() < 0.8
+        manner = seller_person.manner
+        if manner != "honest" and days_ago > _TIME_TO_MISDEAL and self._random.random() < 0.5:
+            await self._misdeal(buyer, seller, seller_person, order, days_ago)
+        else:
+            await self._actors.move(seller, order.id, "deliver", note="Done as agreed")
+            if approves:
+                await self._actors.move(buyer, order.id, "approve")
         await self._worker.drain()
 
-    async def _fund(self, buyer: Principal, listing: str) -> str | None:
-        """None where the buyer's tier does not allow it: also that happens in a town."""
-        placed = await self._database.run(
-            lambda tx: orders.place(tx, buyer, OrderInput(listing_id=listing))
-        )
-        view = placed.view
-        confirmation = ConfirmationInput(
-            payee_id=view.provider_id, amount=view.amount, terms_hash=view.terms_hash, password=""
-        )
-        issued = await self._database.run(
-            lambda tx: confirmations.issue(tx, buyer.member_id, confirmation)
-        )
-        data = TransitionInput(name="fund", confirmation=issued.token)
-        try:
-            await self._database.run(
-                lambda tx: orders.transition(tx, buyer, decode("ord", view.id), data)
+    async def _misdeal(
+        self, buyer: Principal, seller: Principal, person: Person, order: OrderView, days_ago: int
+    ) -> None:
+        """Late by a day; or withdrawn the day after; or so that the buyer rightly complains."""
+        actors = self._actors
+        if person.manner == "careless":
+            due = order.created_at + timedelta(days=1)
+            await actors.agree_on_time(seller, buyer, order, due)
+            self._promise(
+                days_ago - 2,
+                lambda: actors.move(seller, order.id, "deliver", note="Sorry for the delay"),
             )
-        except Problem:
-            return None
-        return view.id
+            return
+        self._misdeals += 1
+        if self._misdeals % 2:
+            self._promise(days_ago - 1, lambda: actors.move(seller, order.id, "withdraw"))
+            return
+        await actors.move(seller, order.id, "deliver", note="Done")
+        await self._worker.drain()
+        half = order.amount.amount_minor // 2
+        dispute = await actors.complain(buyer, order, half)
+        self._promise(days_ago - 2, lambda: actors.move_dispute(seller, dispute, "concede"))
 
-    async def _ask(self, one: Principal, other: Principal, text: str) -> None:
-        said = ConversationCreate(text=text, handle=other.handle)
-        await self._database.run(lambda tx: messaging.talk(tx, one, said))
-
-    async def _move(self, who: Principal, order: str, name: str, note: str = "") -> None:
-        data = TransitionInput(name=name, note=note)
-        order_id = decode("ord", order)
-        await self._database.run(lambda tx: orders.transition(tx, who, order_id, data))
+    def _promise(self, days_ago: int, deed: Callable[[], Awaitable[object]]) -> None:
+        self._promised.setdefault(days_ago, []).append(deed)
 
     async def _review(self, order_id: UUID, customer: UUID, provider: UUID) -> None:
         """Both sides, mostly kind."""
         for author in (customer, provider):
             stars = self._random.choices([5, 4, 3], [7, 2, 1])[0]
-            data = ReviewInput(
-                order_id=encode("ord", order_id), stars=stars, text=self._random.choice(_THANKS)
-            )
-            await self._write(Principal(author, _NOBODY, ""), data)
-
-    async def _write(self, who: Principal, data: ReviewInput) -> None:
-        await self._database.run(lambda tx: reviews.write(tx, who, data))
+            who = Principal(author, NOBODY, "")
+            text = self._random.choice(_THANKS)
+            await self._actors.review(who, encode("ord", order_id), stars, text)
 
     async def _review_settled(self) -> None:
         """Everything that settled since the last time and has no review yet."""

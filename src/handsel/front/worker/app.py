@@ -19,11 +19,14 @@ from handsel.foundation.jobs import Periodic, PgQueuerQueue, Worker, prune_handl
 from handsel.foundation.outbox import prune, relay_once
 from handsel.front.worker import (
     agreements,
+    appeals,
     chargebacks,
     claims,
     disputes,
+    models,
     provider_events,
     reviews,
+    trust_graph,
     wallet,
 )
 from handsel.front.worker.handlers import handlers
@@ -130,10 +133,19 @@ def periodics(database: Database, settings: Settings) -> list[Periodic]:
         Periodic("chargebacks", _DISPUTES_S, partial(chargebacks.sweep, database)),
         Periodic("disputes_due", _SWEEP_S, partial(disputes.sweep, database)),
         Periodic("claims_due", _SWEEP_S, partial(claims.sweep, database)),
+        Periodic("appeals_due", _SWEEP_S, partial(appeals.sweep, database)),
         Periodic("reviews_due", _SWEEP_S, partial(reviews.sweep, database)),
         Periodic("protection_fund", _FUND_S, partial(claims.measure_fund, database)),
+        Periodic("labels", _PRUNE_S, partial(_count_labels, database)),
+        *models.periodics(database, settings),
+        *trust_graph.periodics(database),
         Periodic("prune", _PRUNE_S, forget),
     ]
+
+
+async def _count_labels(database: Database) -> None:
+    async with database.reading() as conn:
+        await trust.count_labels(conn)
 
 
 async def sweep_orders(database: Database) -> int:

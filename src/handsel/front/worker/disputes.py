@@ -141,7 +141,9 @@ async def _credit(tx: Tx, event: Event) -> None:
 
 def facts_of(event: Event) -> list[Fact]:
     """What a resolved dispute says: against whom it was, if they had a part of the fault, and who
-    lost it, which is whoever had at least half."""
+    lost it, which is whoever had at least half. Each weighs as much as their share of the fault.
+
+    Nothing is told of who had none: winning a dispute is no merit that others could not have."""
     body = event.payload
     lost = [side for side in _SIDES if 2 * body[f"{side}_fault_bps"] >= BPS]
     found = [_fact(event, side, FactKind.DISPUTE_LOST) for side in lost]
@@ -163,4 +165,5 @@ def _fact(event: Event, side: str, kind: FactKind) -> Fact:
         order_id=UUID(body["order_id"]),
         counterparty_id=UUID(body[f"{other}_id"]),
         role=role,
+        weight_bps=body[f"{side}_fault_bps"],
     )

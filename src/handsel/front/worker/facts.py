@@ -1,12 +1,15 @@
 """From events to credit facts: what each event says about each of the two people.
 
 Only conduct on this platform, and only what has happened: a revoked or unpaid order says nothing.
+What the house does not do yet gives no facts: nobody upholds reports or removes listings.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from handsel.foundation.outbox import Event
 from handsel.people.credit.schemas import Fact
@@ -25,7 +28,8 @@ _ORDER: dict[tuple[str, str | None], tuple[FactKind | None, FactKind | None]] = 
     ("expired", None): (None, _K.ORDER_EXPIRED_UNANSWERED),
     ("cancelled", "cancel"): (_K.ORDER_CANCELLED_BY_SELF, _K.ORDER_CANCELLED_BY_OTHER),
     ("cancelled", "withdraw"): (_K.ORDER_CANCELLED_BY_OTHER, _K.ORDER_CANCELLED_BY_SELF),
-    ("cancelled", "auto_cancel"): (_K.ORDER_CANCELLED_BY_OTHER, _K.NO_SHOW),
+    # Nobody said that the seller stayed away, but nothing was delivered by when it had to be.
+    ("cancelled", "auto_cancel"): (_K.ORDER_REFUNDED, _K.ORDER_REFUNDED),
     ("cancelled", "uphold_no_show"): (_K.ORDER_CANCELLED_BY_OTHER, _K.NO_SHOW),
     ("cancelled", "drop_changes"): (_K.ORDER_CANCELLED_BY_OTHER, _K.ORDER_CANCELLED_BY_SELF),
     ("cancelled", "undecided"): (_K.ORDER_CANCELLED_BY_OTHER, _K.ORDER_CANCELLED_BY_OTHER),
@@ -35,8 +39,11 @@ _ORDER: dict[tuple[str, str | None], tuple[FactKind | None, FactKind | None]] = 
         _K.ORDER_CANCELLED_BY_OTHER,
         _K.ORDER_CANCELLED_BY_OTHER,
     ),
-    # What was lent never came back: the borrower did not appear.
-    ("unreturned", "give_up"): (_K.NO_SHOW, _K.ORDER_CANCELLED_BY_OTHER),
+    ("unreturned", "give_up"): (_K.ITEM_UNRETURNED, _K.ORDER_CANCELLED_BY_OTHER),
+    # A debt that later income has paid; one that nobody asks for any more; one that was given up.
+    ("collected", None): (_K.ORDER_SETTLED, _K.ORDER_SETTLED),
+    ("waived", None): (_K.ORDER_CANCELLED_BY_OTHER, _K.ORDER_CANCELLED_BY_OTHER),
+    ("written_off", None): (None, _K.ORDER_CANCELLED_BY_OTHER),
     ("completed", "auto_approve"): (_K.AUTO_APPROVED, _K.AUTO_APPROVED),
     # Paid on the spot: it counts from when it can no longer be taken back.
     ("completed", "complete"): (_K.ORDER_FUNDED, _K.ORDER_FUNDED),
@@ -49,10 +56,21 @@ _ORDER: dict[tuple[str, str | None], tuple[FactKind | None, FactKind | None]] = 
 _WITH_MONEY = {
     _K.ORDER_FUNDED,
     _K.ORDER_SETTLED,
+    _K.ORDER_REFUNDED,
     _K.ORDER_CANCELLED_BY_SELF,
     _K.ORDER_CANCELLED_BY_OTHER,
     _K.NO_SHOW,
+    _K.ITEM_UNRETURNED,
 }
+#: What comes late or in time, and the move by which the house had said that it was late.
+_LATE_BY = {
+    ("pay_after", "pay"): "fall_overdue",
+    ("rental", "return_thing"): "fall_late",
+    ("rental", "declare_return"): "fall_late",
+    ("rental", "confirm_return"): "fall_late",
+}
+#: Silence that was longer than this is no late answer: they have begun to talk anew.
+_ANSWER_WITHIN = timedelta(days=7)
 _VERIFICATIONS = {
     "email": Verification.EMAIL,
     "phone": Verification.PHONE,
@@ -62,17 +80,31 @@ _VERIFICATIONS = {
 }
 
 
-def of_order(event: Event, reference_minor: int) -> list[Fact]:
-    """The facts of an order's move; ``reference_minor`` is its amount in the reference unit."""
-    state, body = event.topic.removeprefix("order."), event.payload
+def late_by(event: Event) -> str | None:
+    """The move of this order that would have made it late, where lateness is a fact of it."""
+    return _LATE_BY.get((event.payload["process"], event.payload["transition"]))
+
+
+def of_order(event: Event, reference_minor: int, late_since: datetime | None = None) -> list[Fact]:
+    """The facts of an order's move; ``reference_minor`` is its amount in the reference unit,
+    ``late_since`` when it made the move that ``late_by`` names, if it did."""
+    state = event.topic.removeprefix("order.")
     if state == "delivered":
         return [_delivery(event)]
     if state == "defaulted":
-        return [_default(event, reference_minor)]
+        return [_about(event, "buyer", _K.PAY_AFTER_DEFAULT, reference_minor)]
+    if late_by(event) is not None:
+        return [_in_time_or_late(event, reference_minor, late_since)]
+    return [*_ended(event, state, reference_minor), *_promised(event, state, reference_minor)]
+
+
+def _ended(event: Event, state: str, reference_minor: int) -> list[Fact]:
+    """What the table says of both sides."""
+    body = event.payload
     late = datetime.fromisoformat(body["at"]) >= datetime.fromisoformat(body["due_at"])
     if state == "cancelled" and body["transition"] == "cancel" and late:
         # The agreed time passed without a delivery: it is the seller who did not come.
-        state, body = "cancelled", {**body, "transition": "auto_cancel"}
+        state, body = "cancelled", {**body, "transition": "uphold_no_show"}
     kinds = _ORDER.get((state, body["transition"])) or _ORDER.get((state, None), (None, None))
     roles: tuple[Role, Role] = ("buyer", "seller")
     return [
@@ -94,6 +126,25 @@ def of_review(event: Event, author_was: str) -> Fact:
         counterparty_id=UUID(body["author_id"]),
         role="seller" if author_was == "customer" else "buyer",
         value=body["stars"],
+        weight_bps=body["weight_bps"],
+    )
+
+
+def of_answer(event: Event, waited: timedelta) -> Fact | None:
+    """A message as an answer to what had waited so long; None where it began to talk anew.
+
+    Its source is the conversation and the day: chatting does not build a record.
+    """
+    body = event.payload
+    if waited > _ANSWER_WITHIN:
+        return None
+    return Fact(
+        member_id=UUID(body["sender_id"]),
+        kind=_K.MESSAGE_ANSWERED,
+        source_id=f"{body['conversation_id']}:{event.occurred_at:%Y-%m-%d}",
+        happened_at=event.occurred_at,
+        counterparty_id=UUID(body["recipient_id"]),
+        value=max(int(waited.total_seconds()), 0),
     )
 
 
@@ -128,15 +179,26 @@ def of_top_up(event: Event, reference_minor: int) -> Fact:
     )
 
 
-def _default(event: Event, reference_minor: int) -> Fact:
-    """What was done first was not paid: the same as owing the house, until it has a kind of its
-    own in the contract of the scores."""
-    return Fact(
-        member_id=UUID(event.payload["customer_id"]),
-        kind=_K.NEGATIVE_BALANCE,
-        source_id=str(event.id),
-        happened_at=event.occurred_at,
-        amount_minor=reference_minor,
+def _promised(event: Event, state: str, reference_minor: int) -> list[Fact]:
+    """Work was begun on a promise to pay."""
+    if (event.payload["process"], state) != ("pay_after", "accepted"):
+        return []
+    return [_about(event, "buyer", _K.PAY_AFTER_PROMISED, reference_minor)]
+
+
+def _in_time_or_late(event: Event, reference_minor: int, late_since: datetime | None) -> Fact:
+    """A payment afterwards, or the return of what was lent: the first word of it counts."""
+    paid = event.payload["process"] == "pay_after"
+    in_time = _K.PAY_AFTER_PAID if paid else _K.ITEM_RETURNED
+    late = _K.PAY_AFTER_LATE if paid else _K.ITEM_RETURNED_LATE
+    source = f"{event.payload['order_id']}:{'paid' if paid else 'returned'}"
+    seconds = None
+    if late_since is not None:
+        at = datetime.fromisoformat(event.payload["at"])
+        seconds = max(int((at - late_since).total_seconds()), 1)
+    kind, amount = in_time if seconds is None else late, reference_minor if paid else 0
+    return msgspec.structs.replace(
+        _about(event, "buyer", kind, amount, value=seconds), source_id=source
     )
 
 

@@ -14,6 +14,7 @@ from handsel.foundation.jobs import Handler, Job, handled
 from handsel.foundation.outbox import Event, event_of
 from handsel.front.worker import (
     agreements,
+    appeals,
     chargebacks,
     claims,
     disputes,
@@ -58,6 +59,7 @@ def handlers(database: Database, settings: Settings, gateway: Gateway) -> dict[s
         "messaging.card": once("messaging.card", _attach_card),
         "credit.order": once("credit.order", _credit_of_order),
         "credit.review": once("credit.review", _credit_of_review),
+        "credit.message": once("credit.message", _credit_of_message),
         "credit.member": once("credit.member", _credit_of_member),
         "credit.top_up": once("credit.top_up", _credit_of_top_up),
         "trust.settled": once("trust.settled", _note_settled),
@@ -68,6 +70,7 @@ def handlers(database: Database, settings: Settings, gateway: Gateway) -> dict[s
         "search.imported": reindex,
         **provider_events.handlers(database, gateway, once),
         **agreements.handlers(once),
+        **appeals.handlers(once),
         **chargebacks.handlers(database, gateway, once),
         **claims.handlers(once, settings),
         **disputes.handlers(once),
@@ -128,13 +131,26 @@ async def _credit_of_order(tx: Tx, event: Event) -> None:
     if body["currency"] == MINUTE:
         return  # hours are no money, and say nothing of who pays back
     amount = trust.in_reference(body["amount_minor"], body["currency"])
-    await _record(tx, facts.of_order(event, amount))
+    late_by, late_since = facts.late_by(event), None
+    if late_by is not None:
+        late_since = await orders.made_at(tx.conn, UUID(body["order_id"]), late_by)
+    await _record(tx, facts.of_order(event, amount, late_since))
 
 
 async def _credit_of_review(tx: Tx, event: Event) -> None:
     # What weighs nothing says nothing: one review of a pair in thirty days counts.
     body = event.payload
     await _record(tx, [facts.of_review(event, body["role"])] if body["weight_bps"] else [])
+
+
+async def _credit_of_message(tx: Tx, event: Event) -> None:
+    body = event.payload
+    if body["kind"] != "text":
+        return  # cards come by themselves
+    waited = await messaging.answered_after(tx.conn, UUID(body["conversation_id"]), body["seq"])
+    fact = None if waited is None else facts.of_answer(event, waited)
+    if fact is not None and not await credit.knows(tx, fact):
+        await _record(tx, [fact])
 
 
 async def _credit_of_member(tx: Tx, event: Event) -> None:

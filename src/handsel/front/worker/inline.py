@@ -10,7 +10,7 @@ from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database
 from handsel.foundation.jobs import Handler, Job
 from handsel.foundation.outbox import Event
-from handsel.front.worker import agreements, chargebacks, claims, disputes, reviews, wallet
+from handsel.front.worker import agreements, appeals, chargebacks, claims, disputes, reviews, wallet
 from handsel.front.worker.app import sweep_orders
 from handsel.front.worker.handlers import handlers
 from handsel.front.worker.provider_events import NotKnownYet
@@ -54,6 +54,7 @@ class InlineWorker:
             moved += await wallet.sweep(self._database)
             moved += await chargebacks.sweep(self._database)
             moved += await claims.sweep(self._database)
+            moved += await appeals.sweep(self._database)
             moved += await disputes.sweep(self._database)
             moved += await reviews.sweep(self._database)
             moved += await agreements.sweep(self._database)

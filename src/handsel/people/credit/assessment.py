@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from handsel.people.credit.models import Models
-from handsel.people.credit.schemas import StoredScore
+from handsel.people.credit.schemas import StoredReason, StoredScore
 from handsel_ml.contract import SCORE_KINDS, Score, ScoreKind
 from handsel_ml.contract import Fact as KnownFact
 from handsel_ml.errors import CreditError
 from handsel_ml.features import features
 from handsel_ml.model import Model
-from handsel_ml.serve import assess
+from handsel_ml.serve import assess_one
 
 
 def scores_of(
@@ -18,18 +18,24 @@ def scores_of(
 ) -> dict[ScoreKind, StoredScore]:
     """Both scores of one member; both ``failed`` where a model is unusable or gives no number."""
     if models.failure is not None:
-        return _failed(models.failure)
+        return {kind: failed(kind, models.failure) for kind in SCORE_KINDS}
+    found = {kind: score_of(facts, as_of, models.by_kind[kind]) for kind in SCORE_KINDS}
+    codes = [score.failure for score in found.values() if score.failure is not None]
+    return {kind: failed(kind, codes[0]) for kind in SCORE_KINDS} if codes else found
+
+
+def score_of(facts: Sequence[KnownFact], as_of: datetime, model: Model) -> StoredScore:
+    """One score of one member, ``failed`` where the model gives no number."""
     try:
-        found = assess(facts, as_of, models.by_kind)
-        return {
-            kind: _stored(facts, as_of, found[kind], models.by_kind[kind]) for kind in SCORE_KINDS
-        }
+        score = assess_one(facts, as_of, model)
+        return _stored(facts, as_of, score, model)
     except CreditError as error:
-        return _failed(error.code)
+        return failed(model.kind, error.code)
 
 
-def _failed(code: str) -> dict[ScoreKind, StoredScore]:
-    return {kind: StoredScore(kind=kind, state="failed", failure=code) for kind in SCORE_KINDS}
+def failed(kind: ScoreKind, code: str) -> StoredScore:
+    """No score, and the stable code of why."""
+    return StoredScore(kind=kind, state="failed", failure=code)
 
 
 def _stored(facts: Sequence[KnownFact], as_of: datetime, score: Score, model: Model) -> StoredScore:
@@ -42,7 +48,9 @@ def _stored(facts: Sequence[KnownFact], as_of: datetime, score: Score, model: Mo
         high=score.high,
         pd=score.pd,
         closed_deals=score.closed_deals,
-        reasons=score.reasons,
+        reasons=tuple(
+            StoredReason(code=r.code, points=r.points, unknown=r.unknown) for r in score.reasons
+        ),
         model_id=score.model_id,
         model_sha256=model.info.model_sha256,
         vector=tuple(features(facts, as_of, score.kind).tolist()),

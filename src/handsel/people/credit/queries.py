@@ -16,8 +16,11 @@ Reader = Tx | asyncpg.Connection
 
 _FACTS = """
 SELECT member_id, kind, source_id, order_id, counterparty_id, role, amount_minor, value,
-       happened_at, known_at
-  FROM people.facts WHERE member_id = $1 AND known_at < $2 ORDER BY known_at, id
+       weight_bps, happened_at, known_at
+  FROM people.facts f WHERE member_id = $1 AND known_at < $2
+   AND NOT EXISTS (SELECT FROM people.fact_retractions r
+                    WHERE r.fact_id = f.id AND r.retracted_at < $2)
+ ORDER BY known_at, id
 """
 _NEWEST = """
 SELECT * FROM people.score_snapshots
@@ -27,8 +30,21 @@ SELECT * FROM people.score_snapshots
 
 
 async def facts_before(reader: Reader, member_id: UUID, moment: datetime) -> list[KnownFact]:
-    """Everything that was known about a member strictly before a moment."""
-    return [_known(row) for row in await reader.fetch(_FACTS, member_id, moment)]
+    """Everything that was known about a member strictly before a moment, without what had been
+    taken out by then."""
+    return [known_fact(row) for row in await reader.fetch(_FACTS, member_id, moment)]
+
+
+async def is_recorded(reader: Reader, member_id: UUID, kind: FactKind, source_id: str) -> bool:
+    """Whether this fact is there already: then nothing new can be learnt of its source."""
+    found: bool = await reader.fetchval(
+        "SELECT EXISTS (SELECT FROM people.facts"
+        " WHERE source_id = $1 AND member_id = $2 AND kind = $3)",
+        source_id,
+        member_id,
+        kind.value,
+    )
+    return found
 
 
 async def newest_snapshot(reader: Reader, member_id: UUID) -> Snapshot | None:
@@ -47,7 +63,8 @@ async def newest_snapshot(reader: Reader, member_id: UUID) -> Snapshot | None:
     )
 
 
-def _known(row: Any) -> KnownFact:
+def known_fact(row: Any) -> KnownFact:
+    """A row of ``people.facts`` as the scores read it."""
     return KnownFact(
         member_id=str(row["member_id"]),
         kind=FactKind(row["kind"]),
@@ -57,6 +74,7 @@ def _known(row: Any) -> KnownFact:
         role=row["role"],
         amount_minor=row["amount_minor"],
         value=row["value"],
+        weight_bps=row["weight_bps"],
         happened_at=row["happened_at"],
         known_at=row["known_at"],
     )

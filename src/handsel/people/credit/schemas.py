@@ -1,4 +1,4 @@
-"""Facts as callers give them, snapshots as they are stored, and what their member is shown."""
+"""Facts as callers give them, snapshots as they are stored. What is shown of them: ``views``."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -6,8 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from handsel.foundation.core.schema import View
-from handsel_ml.contract import FactKind, Reason, Role, ScoreKind
+from handsel_ml.contract import FULL_WEIGHT_BPS, FactKind, Role, ScoreKind
 
 State = Literal["scored", "building_history", "failed"]
 
@@ -16,7 +15,8 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     """One thing known about one member; when it was known is set where it is stored.
 
     ``amount_minor`` is in minor units of the reference unit (``trust.service.in_reference``).
-    ``source_id`` names the event or row it came from: repeated, it adds nothing.
+    ``source_id`` names the event or row it came from: repeated, it adds nothing. ``weight_bps``:
+    how much it counts, in ten-thousandths (a review's weight, a share of the fault).
     """
 
     member_id: UUID
@@ -28,6 +28,21 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     role: Role | None = None
     amount_minor: int = 0
     value: int | None = None
+    weight_bps: int = FULL_WEIGHT_BPS
+
+
+class StoredReason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A reason as a code: its words are made when somebody reads it, in their language.
+
+    ``unknown``: for lack of history. ``text`` and ``help``: only in snapshots from before words
+    were made so; they are shown as they stand.
+    """
+
+    code: str
+    points: int
+    unknown: bool = False
+    text: str | None = None
+    help: str | None = None
 
 
 class StoredScore(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +56,7 @@ class StoredScore(msgspec.Struct, frozen=True, kw_only=True):
     high: int | None = None
     pd: float | None = None
     closed_deals: int = 0
-    reasons: tuple[Reason, ...] = ()
+    reasons: tuple[StoredReason, ...] = ()
     model_id: str | None = None
     model_sha256: str | None = None
     vector: tuple[float, ...] | None = None
@@ -57,36 +72,6 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     facts_until: datetime | None
     financial: StoredScore
     social: StoredScore
-
-
-class ReasonView(View):
-    """Why a score is not higher, and what would help."""
-
-    code: str
-    text: str
-    help: str
-    points: int
-
-
-class ScoreView(View):
-    """One score. Without a history there are no points, and that is no judgement."""
-
-    kind: ScoreKind
-    state: State
-    points: int | None
-    band: str | None
-    low: int | None
-    high: int | None
-    reasons: tuple[ReasonView, ...]
-
-
-class CreditView(View):
-    """A member's own two scores. Shown to nobody else."""
-
-    as_of: datetime | None
-    financial: ScoreView
-    social: ScoreView
-    next_step: str
 
 
 def stored_score(row: Any) -> StoredScore:

@@ -1,4 +1,5 @@
-"""The verbs: record facts, refresh a snapshot, read the current one.
+"""The verbs: record facts, refresh a snapshot, read the current one. Appeals have rooms of their
+own: ``appeals`` (the member), ``deciding`` (the staff).
 
 Called by the worker (``record``, then ``refresh`` of the members concerned, in one transaction) and
 by whoever shows a score. Trust reads the newest snapshot inside its own SQL.
@@ -13,19 +14,21 @@ from handsel.foundation import audit
 from handsel.foundation.db.uow import Tx
 from handsel.people.credit import queries
 from handsel.people.credit.errors import FactRefused
-from handsel.people.credit.schemas import CreditView, Fact, ReasonView, ScoreView, StoredScore
+from handsel.people.credit.schemas import Fact, StoredScore
 from handsel.people.credit.schemas import Snapshot as Snapshot
+from handsel.people.credit.showing import unknown
+from handsel_ml.contract import SCORE_KINDS, check_fact
 from handsel_ml.contract import Fact as KnownFact
-from handsel_ml.contract import check_fact
 from handsel_ml.errors import FactInvalid
 
 if TYPE_CHECKING:
     from handsel.people.credit.models import Models
+    from handsel_ml.registry.shelf import Shelf
 
 #: How far a fact may lie ahead of the business time: clocks of machines differ, facts do not.
 _SKEW = timedelta(minutes=5)
 _FACT_TYPES = (
-    "uuid[]", "text[]", "text[]", "uuid[]", "uuid[]", "text[]", "bigint[]", "int[]",
+    "uuid[]", "text[]", "text[]", "uuid[]", "uuid[]", "text[]", "bigint[]", "int[]", "int[]",
     "timestamptz[]",
 )  # fmt: skip
 _SCORE_TYPES = (
@@ -45,27 +48,34 @@ def record(tx: Tx, facts: Sequence[Fact]) -> None:
         _check(tx, fact)
     columns = [
         (f.member_id, f.kind.value, f.source_id, f.order_id, f.counterparty_id, f.role,
-         f.amount_minor, f.value, f.happened_at)
+         f.amount_minor, f.value, f.weight_bps, f.happened_at)
         for f in facts
     ]  # fmt: skip
     tx.call("people.record_facts", _FACT_TYPES, *(list(c) for c in zip(*columns, strict=True)))
 
 
-async def refresh(tx: Tx, member_id: UUID, models: "Models | None" = None) -> Snapshot:
+async def refresh(
+    tx: Tx, member_id: UUID, models: "Models | None" = None, *, shelf: "Shelf | None" = None
+) -> Snapshot:
     """Assess a member anew and store the snapshot. For the worker; never inside a payment.
+
+    By the models that the register seats, whose files lie on ``shelf`` (default: this house's);
+    with ``models`` by those and no others.
 
     Sees what this transaction has recorded before. Other transactions that record facts of this
     member wait until it has ended.
     """
     # LightGBM and its kin take 60 MB: a process that never scores, like the API, never loads them.
-    from handsel.people.credit.assessment import scores_of
-    from handsel.people.credit.models import models_in
+    from handsel.people.credit import shadow
+    from handsel.people.credit.models import Serving, serving
 
     await tx.flush()
     as_of = await tx.fetchval("SELECT people.open_assessment($1)", member_id)
     before = await queries.newest_snapshot(tx, member_id)
     facts = await queries.facts_before(tx, member_id, as_of)
-    scores = scores_of(facts, as_of, models or models_in())
+    seated = Serving(models) if models else await serving(tx, shelf)
+    assessed = shadow.assess_with(seated, member_id, facts, as_of)
+    scores = assessed.scores
     snapshot = Snapshot(
         member_id=member_id,
         as_of=as_of,
@@ -76,26 +86,19 @@ async def refresh(tx: Tx, member_id: UUID, models: "Models | None" = None) -> Sn
     )
     for score in (snapshot.financial, snapshot.social):
         _store(tx, snapshot, score)
+    shadow.record(tx, member_id, as_of, assessed)
     _tell_changes(tx, before, snapshot)
     return snapshot
+
+
+async def knows(reader: queries.Reader, fact: Fact) -> bool:
+    """Whether a fact is stored already."""
+    return await queries.is_recorded(reader, fact.member_id, fact.kind, fact.source_id)
 
 
 async def current(reader: queries.Reader, member_id: UUID) -> Snapshot | None:
     """The newest stored snapshot, or None before the first."""
     return await queries.newest_snapshot(reader, member_id)
-
-
-async def own_credit(reader: queries.Reader, member_id: UUID) -> CreditView:
-    """What a member is shown of themselves."""
-    snapshot = await current(reader, member_id)
-    financial = snapshot.financial if snapshot else _unknown("financial")
-    social = snapshot.social if snapshot else _unknown("social")
-    return CreditView(
-        as_of=snapshot.as_of if snapshot else None,
-        financial=_shown(financial),
-        social=_shown(social),
-        next_step=_next_step(financial, social),
-    )
 
 
 def _check(tx: Tx, fact: Fact) -> None:
@@ -108,6 +111,7 @@ def _check(tx: Tx, fact: Fact) -> None:
         role=fact.role,
         amount_minor=fact.amount_minor,
         value=fact.value,
+        weight_bps=fact.weight_bps,
         happened_at=fact.happened_at,
         known_at=max(tx.now, fact.happened_at),
     )
@@ -145,8 +149,8 @@ def _store(tx: Tx, snapshot: Snapshot, score: StoredScore) -> None:
 
 def _tell_changes(tx: Tx, before: Snapshot | None, after: Snapshot) -> None:
     """An audit entry for each score whose band, or whose having one, changed."""
-    for kind in ("financial", "social"):
-        old: StoredScore = getattr(before, kind) if before else _unknown(kind)
+    for kind in SCORE_KINDS:
+        old: StoredScore = getattr(before, kind) if before else unknown(kind)
         new: StoredScore = getattr(after, kind)
         if (old.state, old.band) == (new.state, new.band):
             continue
@@ -158,37 +162,3 @@ def _tell_changes(tx: Tx, before: Snapshot | None, after: Snapshot) -> None:
             "failure": new.failure,
         }
         audit.record(tx, "credit", "band_changed", body, subject_id=after.member_id)
-
-
-def _unknown(kind: str) -> StoredScore:
-    """A member without a snapshot is building history."""
-    return StoredScore(
-        kind="financial" if kind == "financial" else "social", state="building_history"
-    )
-
-
-def _shown(score: StoredScore) -> ScoreView:
-    return ScoreView(
-        kind=score.kind,
-        state=score.state,
-        points=score.points,
-        band=score.band,
-        low=score.low,
-        high=score.high,
-        reasons=tuple(
-            ReasonView(code=r.code, text=r.text, help=r.help, points=r.points)
-            for r in score.reasons
-        ),
-    )
-
-
-def _next_step(*scores: StoredScore) -> str:
-    """One sentence: what would help most now."""
-    if any(score.state == "failed" for score in scores):
-        return "Your scores cannot be computed at the moment; nothing for you to do."
-    if any(score.state == "building_history" for score in scores):
-        return "Complete three protected orders; then you have a score."
-    reasons = [reason for score in scores for reason in score.reasons]
-    if not reasons:
-        return "Nothing holds your scores back. Keep going."
-    return max(reasons, key=lambda reason: reason.points).help

@@ -1,7 +1,7 @@
 """Reads, straight into structs. A conversation is found only by one of its two."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -121,6 +121,30 @@ async def slice_of(
         f"{_MESSAGE} AND id = ANY ($2) ORDER BY seq", conversation_id, list(message_ids)
     )
     return [message_view(row, reader) for row in rows]
+
+
+#: What was said longer ago belongs to an earlier talk: a "thank you" is no question left open.
+_ONE_TALK = timedelta(days=7)
+
+
+async def answered_after(
+    conn: asyncpg.Connection, conversation_id: UUID, seq: int
+) -> timedelta | None:
+    """How long the other one had waited for this text: since the first of their texts of this
+    talk that it answers. None where it answers nothing."""
+    waited: timedelta | None = await conn.fetchval(
+        "SELECT a.at - (SELECT min(q.at) FROM people.messages q"
+        "  WHERE q.conversation_id = a.conversation_id AND q.seq < a.seq AND q.kind = 'text'"
+        "  AND q.sender_id <> a.sender_id AND q.at > a.at - $3::interval"
+        "  AND q.seq > coalesce((SELECT max(own.seq)"
+        "   FROM people.messages own WHERE own.conversation_id = a.conversation_id"
+        "   AND own.seq < a.seq AND own.kind = 'text' AND own.sender_id = a.sender_id), 0))"
+        " FROM people.messages a WHERE a.conversation_id = $1 AND a.seq = $2 AND a.kind = 'text'",
+        conversation_id,
+        seq,
+        _ONE_TALK,
+    )
+    return waited
 
 
 def message_view(row: asyncpg.Record, reader: UUID) -> MessageView:

@@ -1,6 +1,7 @@
 """Saying something, putting a card into a conversation, having read."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -87,6 +88,13 @@ async def slice_of(
     if conversation_id is None:
         return []
     return await queries.slice_of(conn, conversation_id, message_ids, one)
+
+
+async def answered_after(
+    conn: asyncpg.Connection, conversation_id: UUID, seq: int
+) -> timedelta | None:
+    """How long the other one had waited for this text; None where it answers nothing."""
+    return await queries.answered_after(conn, conversation_id, seq)
 
 
 async def have_read(tx: Tx, principal: Principal, conversation_id: UUID, seq: int) -> ReadView:

@@ -2,7 +2,8 @@
 
 Owns the policy (`tiers.toml`, one table for everybody, versioned, read again when it changes) and
 the tables ``people.standings`` (track records), ``settlements``, ``exposures`` (what a payer has at
-risk), ``decisions`` (append-only) and ``confirmations``.
+risk), ``decisions`` and ``policies`` (append-only: each with what it was made of, and the text of
+each policy that decided) and ``confirmations``.
 
 A member's tier is the lowest of what verification, track record, financial and social score allow.
 Limits act on the payer alone: the payee's tier decides how long their money is held, and that they

@@ -55,6 +55,10 @@ Kind = Literal[
     "chargeback_won",
     "chargeback_lost",
     "chargeback_lost_payer",
+    "appeal_filed",
+    "appeal_upheld",
+    "appeal_partly",
+    "appeal_denied",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _TITLE_CHARS, _BODY_CHARS = 200, 1000

@@ -1,12 +1,21 @@
 """``handsel ml train``."""
 
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from handsel.foundation.core.errors import UserError
 from handsel.foundation.core.settings import load
-from handsel.front.cli.console import step
+from handsel.front.cli.console import Say, step
+
+if TYPE_CHECKING:
+    from handsel_ml.config import TrainingConfig
+    from handsel_ml.train import TrainingReport
+
+_Moment = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], show_default=False)]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -14,17 +23,88 @@ def add_to(app: typer.Typer) -> None:
     app.command()(train)
 
 
-def train() -> None:
-    """Train both scores on the simulated town, into HANDSEL_HOME/models."""
-    from handsel_ml import train
-    from handsel_ml.errors import TrainingRefused
+def train(
+    config: Annotated[
+        Path | None, typer.Argument(help="A TOML config; without one, that of the shipped models.")
+    ] = None,
+    facts: Annotated[
+        Path | None,
+        typer.Option(help="Train on this export of facts (`handsel ml export`), not on a town."),
+    ] = None,
+    trained_as_of: _Moment = None,
+    judged_as_of: _Moment = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write; HANDSEL_HOME/models/candidate else.")
+    ] = None,
+    champion: Annotated[
+        Path | None, typer.Option(help="Bundles to compare with; the shipped ones else.")
+    ] = None,
+    report: Annotated[bool, typer.Option(help="Write report.html and MODEL_CARD.md too.")] = True,
+) -> None:
+    """Train both scores, judge them on later deals, and write bundles, report and model card."""
+    from handsel_ml.config import TOWN_CONFIG, read_config
+    from handsel_ml.errors import CreditError
 
-    settings = load()
-    config = Path(train.__file__).parent / "configs" / "town.toml"
+    folder = out or load().home / "models" / "candidate"
     try:
-        with step("Training the credit model") as progress:
-            report = train.train_town(config, settings.home / "models", progress)
-    except TrainingRefused as error:
-        raise UserError(f"The model was not trained: {error}") from None
-    for kind, folder in report.folders.items():
-        print(f"{kind}: {folder}")
+        chosen = read_config(config or TOWN_CONFIG)
+        chosen = _dated(chosen, trained_as_of, judged_as_of)
+        with step("Training the credit models") as progress:
+            made = _train(chosen, facts, folder, progress)
+        if report:
+            with step("Writing the report") as progress:
+                _report(made, chosen, champion, folder, progress)
+    except CreditError as error:
+        raise UserError(f"The models were not trained: {error}") from None
+    for kind, where in made.folders.items():
+        print(f"{kind}: {where} ({made.bundles[kind].model_id})")
+    if report:
+        print(f"report: {folder / 'report.html'}")
+
+
+def _dated(
+    config: "TrainingConfig", trained: datetime | None, judged: datetime | None
+) -> "TrainingConfig":
+    """With other moments of training and judging: midnight, UTC."""
+    from datetime import UTC
+
+    moments = {"trained_as_of": trained, "judged_as_of": judged}
+    given = {name: at.replace(tzinfo=UTC) for name, at in moments.items() if at is not None}
+    return msgspec.structs.replace(config, split=msgspec.structs.replace(config.split, **given))
+
+
+def _train(
+    config: "TrainingConfig", facts: Path | None, folder: Path, progress: Say
+) -> "TrainingReport":
+    from handsel_ml.train import train_facts, train_town
+
+    if facts is None:
+        return train_town(config, folder, progress)
+    from handsel_ml.scale.parquet import read_facts
+
+    return train_facts(config, read_facts(facts, config.split.judged_as_of), folder, progress)
+
+
+def _report(
+    made: "TrainingReport",
+    config: "TrainingConfig",
+    champion: Path | None,
+    folder: Path,
+    progress: Say,
+) -> None:
+    from handsel_ml.report.card import write_card
+    from handsel_ml.report.page import write_report
+    from handsel_ml.report.runs import run_of
+    from handsel_ml.rows import slices
+    from handsel_ml.serve import BUNDLES, load_bundle, load_models
+
+    champions = load_models(champion or BUNDLES)
+    runs = {}
+    for kind, rows in made.rows.items():
+        progress(f"{kind}: judging")
+        model = load_bundle(Path(made.folders[kind]))
+        cut = slices(rows, config.split, 0)
+        runs[kind] = run_of(rows, cut, model, champions[kind], made.protected)
+    progress("drawing")
+    write_report(folder, runs, title="Credit models: candidate")
+    write_card(folder, runs)
