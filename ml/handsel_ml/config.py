@@ -48,7 +48,7 @@ class Trees(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 class ScoreConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One score: its calibration, the fewest bads per slice, its trees, and the data gate: with
-    fewer bads to fit on than `scorecard_below_bads` it is a scorecard instead."""
+    fewer matured bads than `scorecard_below_bads` it is a scorecard instead."""
 
     calibration: Method
     least_bads: int

@@ -25,7 +25,8 @@ def engine_for(rows: TrainingSet, cut: Slices, config: ScoreConfig) -> EngineKin
     Measured (research/credit.md §3.1): at 300 bads a scorecard is ahead by .010 AUC, at 6,600
     trees are by .015.
     """
-    bads = int(rows.label[cut.fit].sum())
+    matured = np.concatenate([cut.fit, cut.validation, cut.calibration])
+    bads = int(rows.label[matured].sum())
     return "trees" if bads >= config.scorecard_below_bads else "scorecard"
 
 

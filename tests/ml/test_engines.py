@@ -53,7 +53,7 @@ def model(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 def test_the_data_gate_chooses_the_engine(rows: TrainingSet, config: TrainingConfig) -> None:
     few = train(rows, config.social, config.split, 1)
-    bads = few.info.rows["fit_bads"]
+    bads = sum(few.info.rows[f"{part}_bads"] for part in ("fit", "validation", "calibration"))
     trees = replace(config.social.trees, rounds=5)
     exactly = replace(config.social, scorecard_below_bads=bads, trees=trees)
     enough = train(rows, exactly, config.split, 1)
