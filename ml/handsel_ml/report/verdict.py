@@ -12,15 +12,9 @@ from typing import Protocol
 
 import msgspec
 
-from handsel_ml.bundle import BundleInfo
 from handsel_ml.drift import ALERT
-from handsel_ml.errors import JudgementRefused
 from handsel_ml.evaluate import GroupFigures
-from handsel_ml.judged import ScoreRun
-from handsel_ml.model import Model
-from handsel_ml.registry.gates import Contest, Gate, judge
 from handsel_ml.registry.policy import GateBounds, registry_policy
-from handsel_ml.registry.selftests import self_tests
 from handsel_ml.report.findings import Findings
 from handsel_ml.report.numbers import DASH, number
 
@@ -74,24 +68,6 @@ def checks_of(found: Findings, gates: Sequence[GateSeen] | None) -> tuple[Check,
         *_fairness(found, bounds),
         _stability(found),
     )
-
-
-def gates_of(run: ScoreRun, model: Model, champion: BundleInfo) -> tuple[Gate, ...]:
-    """What the register would say of a run's model against its champion.
-
-    Raises `RegistryRefused`, `JudgementRefused` where there is no champion on the same rows.
-    """
-    if run.champion is None:
-        raise JudgementRefused("champion_missing", f"{run.info.model_id} was judged alone")
-    contest = Contest(
-        challenger_info=run.info,
-        champion_info=champion,
-        challenger=run.test,
-        champion=run.champion,
-        fitted=run.fitted,
-    )
-    tests = self_tests(model, run.fitted.matrix)
-    return judge(contest, registry_policy().gates, tests).gates
 
 
 def fit_to_serve(checks: Iterable[Check]) -> bool:

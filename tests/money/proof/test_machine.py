@@ -21,8 +21,8 @@ SEED = int(os.environ.get("SEED", "1"))
 #: What the commands write must be looked at; these look at what only other rooms write.
 _ELSEWHERE = (
     "L12", "L15", "L16", "L18", "L19", "L20", "L24", "L26", "L27",
-    # What belongs to orders, people and bookings.
-    "A", "B", "D", "P", "R",
+    # What belongs to orders, people, bookings and appeals.
+    "A", "B", "D", "K", "P", "R",
 )  # fmt: skip
 
 

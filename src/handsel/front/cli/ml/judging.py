@@ -1,6 +1,7 @@
 """``handsel ml gates | replay``: a challenger held against its champion, decisions made again."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -27,14 +28,18 @@ def gates(
     explained: Annotated[
         list[str] | None, typer.Option(help="A feature whose drift a person has explained.")
     ] = None,
+    facts: Annotated[
+        Path | None,
+        typer.Option(help="Judge on this export of facts (`handsel ml export`), not on a town."),
+    ] = None,
     staff: Staff = "",
     as_json: Json = False,
 ) -> None:
-    """Judge a challenger against the champion, on the later deals of its simulated town.
+    """Judge a challenger against the champion, on deals opened after it was trained.
 
     Exit status 1 where a gate is not passed. The judgement is kept with the model.
     """
-    table = _judge(model, tuple(explained or ()), staff)
+    table = _judge(model, tuple(explained or ()), facts, staff)
     if as_json:
         print(msgspec.json.encode(table).decode())
     else:
@@ -73,12 +78,14 @@ def replay(
     sys.exit(1 if different else 0)
 
 
-def _judge(model_id: str, explained: tuple[str, ...], staff: str) -> "GateTable":
+def _judge(
+    model_id: str, explained: tuple[str, ...], facts: Path | None, staff: str
+) -> "GateTable":
     """Two transactions with the work between them: nothing is locked while a town is simulated."""
     from handsel.people.credit import registry
     from handsel_ml.errors import CreditError
     from handsel_ml.model import Model as Loaded
-    from handsel_ml.registry.judging import judge_in_town
+    from handsel_ml.registry.judging import judge_in_town, judge_on_facts
 
     async def look(tx: "Tx", shelf: "Shelf") -> tuple[Loaded, Loaded]:
         challenger = await registry.model_of(tx, model_id, shelf)
@@ -88,7 +95,12 @@ def _judge(model_id: str, explained: tuple[str, ...], staff: str) -> "GateTable"
     challenger, champion = run(look)
     try:
         with step(f"Judging {model_id}"):
-            table = judge_in_town(challenger, champion, explained)
+            if facts is None:
+                table = judge_in_town(challenger, champion, explained)
+            else:
+                from handsel_ml.scale.parquet import read_facts
+
+                table = judge_on_facts(challenger, champion, read_facts(facts), explained)
     except CreditError as error:
         raise UserError(f"{model_id} cannot be judged: {error}.") from None
 

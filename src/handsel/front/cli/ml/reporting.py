@@ -97,8 +97,8 @@ def _judged(
     bundles: Path, champion: Path | None
 ) -> "tuple[dict[ScoreKind, ScoreRun], dict[ScoreKind, tuple[Gate, ...]] | None]":
     """The runs of a folder's models, and the gates where there is a champion."""
+    from handsel_ml.registry.gates import judge_run
     from handsel_ml.report.runs import runs_of_models
-    from handsel_ml.report.verdict import gates_of
     from handsel_ml.serve import load_models
 
     models = load_models(bundles)
@@ -107,7 +107,7 @@ def _judged(
     if champions is None:
         return runs, None
     return runs, {
-        kind: gates_of(run, models[kind], champions[kind].info) for kind, run in runs.items()
+        kind: judge_run(run, models[kind], champions[kind].info).gates for kind, run in runs.items()
     }
 
 
