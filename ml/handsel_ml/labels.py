@@ -105,7 +105,7 @@ def _financial(table: FactTable, keys: Ints, role: Ints, ended: Bools) -> Ints:
     bad = _has(table, keys, _BAD["financial"])
     bad |= _has(table, keys, (K.ORDER_REFUNDED,)) & (role == _SELLER)
     spared = _has(table, keys, _SPARED["financial"]) | ~ended
-    return np.where(spared, -1, bad).astype(np.int64)
+    return np.where(bad, 1, np.where(spared, -1, 0)).astype(np.int64)
 
 
 def _social(table: FactTable, keys: Ints, role: Ints, ended: Bools) -> Ints:

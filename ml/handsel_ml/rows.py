@@ -63,6 +63,12 @@ def training_set(
     rng = np.random.Generator(np.random.PCG64(seed))
     owner = exposures.member[usable] * 2 + later[usable]
     rows = np.sort(usable[_capped(rng, owner, split.rows_per_member)])
+    return built_rows(table, exposures, kind, rows)
+
+
+def built_rows(table: FactTable, exposures: Exposures, kind: ScoreKind, rows: Ints) -> TrainingSet:
+    """Some exposures (indices) with their features as of the moment they were opened."""
+    label = exposures.labels[kind]
     member, opened = exposures.member[rows], exposures.opened[rows]
     built = feature_rows(table, member, opened, kind)
     return TrainingSet(
@@ -73,7 +79,7 @@ def training_set(
         member=member,
         role=exposures.role[rows],
         opened=opened,
-        available=available[rows],
+        available=exposures.available(kind)[rows],
         closed=built.closed,
         indeterminate=int((label < 0).sum()),
     )

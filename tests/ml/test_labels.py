@@ -94,9 +94,18 @@ def _orders(town: Town, told: Exposures) -> np.ndarray[tuple[int], np.dtype[np.i
         ([*_both(K.ORDER_SETTLED, 5), _fact(K.DISPUTE_LOST, "seller", 8)], (0, 0), (0, 1)),
         ([*_both(K.ORDER_SETTLED, 5), _fact(K.PAY_AFTER_DEFAULT, "buyer", 45)], (1, 0), (0, 0)),
         ([*_both(K.ORDER_SETTLED, 5), _fact(K.ITEM_UNRETURNED, "buyer", 45)], (1, 0), (0, 0)),
+        (
+            [_fact(K.PAY_AFTER_DEFAULT, "buyer", 20), *_both(K.ORDER_CANCELLED_BY_OTHER, 90)],
+            (1, -1), (-1, -1),
+        ),
+        (
+            [*_both(K.ORDER_CANCELLED_BY_OTHER, 9), _fact(K.CHARGEBACK_LOST, "buyer", 80)],
+            (1, -1), (-1, -1),
+        ),
     ],
     ids=["settled", "open", "cancelled", "no-show", "refunded", "lost-chargeback",
-         "open-chargeback", "lost-dispute", "debt", "kept"],
+         "open-chargeback", "lost-dispute", "debt", "kept", "waived-debt",
+         "shared-then-charged-back"],
 )  # fmt: skip
 def test_what_each_end_says_of_either_side(
     ends: list[Fact], buyer: tuple[int, int], seller: tuple[int, int]

@@ -12,9 +12,8 @@ import polars as pl
 from handsel_ml.contract import ROLES, ScoreKind, micros
 from handsel_ml.errors import TrainingRefused
 from handsel_ml.facts import FactTable, check_table
-from handsel_ml.features import FEATURES, feature_rows
 from handsel_ml.labels import exposures_of
-from handsel_ml.rows import TrainingSet
+from handsel_ml.rows import TrainingSet, built_rows
 from handsel_ml.scale.manifest import read_manifest
 from handsel_ml.scale.parquet import read_facts
 
@@ -29,20 +28,7 @@ def matured_rows(table: FactTable, kind: ScoreKind, as_of: datetime) -> Training
     exposures = exposures_of(past)
     label, available = exposures.labels[kind], exposures.available(kind)
     rows = np.flatnonzero((label >= 0) & (available <= micros(as_of)))
-    member, opened = exposures.member[rows], exposures.opened[rows]
-    built = feature_rows(past, member, opened, kind)
-    return TrainingSet(
-        kind=kind,
-        names=tuple(feature.name for feature in FEATURES[kind]),
-        matrix=built.matrix,
-        label=label[rows],
-        member=member,
-        role=exposures.role[rows],
-        opened=opened,
-        available=available[rows],
-        closed=built.closed,
-        indeterminate=int((label < 0).sum()),
-    )
+    return built_rows(past, exposures, kind, rows)
 
 
 def write_matrix(folder: Path, file: Path, kind: ScoreKind, as_of: datetime | None = None) -> int:

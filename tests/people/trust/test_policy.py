@@ -29,6 +29,13 @@ FAILED = ScoreSeen(state="failed")
 BUILDING = ScoreSeen(state="building_history")
 
 
+def nearly_t3(**changes: object) -> Party:
+    """Nine orders in thirty days with six people, and two good scores."""
+    record = {"settled_orders": 9, "counterparties": 6,
+              "first_settled_at": NOW - timedelta(days=30)}  # fmt: skip
+    return party(T4_KINDS, days=30, **PROVEN | record | changes)
+
+
 @pytest.mark.parametrize(
     ("label", "who", "tier"),
     [
@@ -54,64 +61,17 @@ BUILDING = ScoreSeen(state="building_history")
         ("building history", party(T4_KINDS, record="T5", social=BUILDING), Tier.T5),
         ("a score of 950 raises nothing", party(T1_KINDS, social=scored(950)), Tier.T1),
         ("good scores for time", party(T4_KINDS, record="T3", **PROVEN), Tier.T3),
+        ("good scores, many people", nearly_t3(), Tier.T3),
+        ("good scores, one friend", nearly_t3(settled_orders=90, counterparties=1), Tier.T2),
+        ("good scores, 999 labels", nearly_t3(matured_labels=999), Tier.T2),
+        ("good scores, doubtful", nearly_t3(social=scored(800, 599)), Tier.T2),
+        ("good scores, sure enough", nearly_t3(social=scored(800, 600)), Tier.T3),
+        ("one score alone", nearly_t3(social=BUILDING), Tier.T2),
+        ("one tier, never two", nearly_t3(counterparties=80), Tier.T3),
         (
-            "good scores, many people",
-            party(T4_KINDS, settled_orders=9, counterparties=6, days=30, **PROVEN),
-            Tier.T3,
-        ),
-        (
-            "good scores, one friend",
-            party(T4_KINDS, settled_orders=90, counterparties=1, days=300, **PROVEN),
+            "good scores of a weekend",
+            nearly_t3(counterparties=19, first_settled_at=NOW - timedelta(days=29)),
             Tier.T2,
-        ),
-        (
-            "good scores, 999 labels",
-            party(
-                T4_KINDS,
-                settled_orders=9,
-                counterparties=6,
-                days=30,
-                **PROVEN | {"matured_labels": 999},
-            ),
-            Tier.T2,
-        ),
-        (
-            "good scores, doubtful",
-            party(
-                T4_KINDS,
-                settled_orders=9,
-                counterparties=6,
-                days=30,
-                **PROVEN | {"social": scored(800, 599)},
-            ),
-            Tier.T2,
-        ),
-        (
-            "good scores, sure enough",
-            party(
-                T4_KINDS,
-                settled_orders=9,
-                counterparties=6,
-                days=30,
-                **PROVEN | {"social": scored(800, 600)},
-            ),
-            Tier.T3,
-        ),
-        (
-            "one score alone",
-            party(
-                T4_KINDS,
-                settled_orders=9,
-                counterparties=6,
-                days=30,
-                **PROVEN | {"social": BUILDING},
-            ),
-            Tier.T2,
-        ),
-        (
-            "one tier, never two",
-            party(T4_KINDS, settled_orders=9, counterparties=80, days=30, **PROVEN),
-            Tier.T3,
         ),
         ("social 549", party(T4_KINDS, record="T5", social=scored(549)), Tier.T0),
         ("social 499", party(T4_KINDS, record="T5", social=scored(499)), Tier.TX),

@@ -4,8 +4,6 @@ Who acts is named by ``--as``: a member of staff. Whoever may use the command li
 who they are; that two different members decide on large claims is checked here as everywhere.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Literal, TypeVar, cast, get_args
 from uuid import UUID
 
@@ -13,11 +11,11 @@ import msgspec
 import rich
 from rich.table import Table
 
-from handsel.foundation.core.errors import Problem, UserError
+from handsel.foundation.core.errors import UserError
 from handsel.foundation.core.ids import decode
-from handsel.foundation.db.pool import connect
-from handsel.foundation.db.uow import Tx, begin
+from handsel.foundation.db.uow import Tx
 from handsel.front.cli.console import say
+from handsel.front.cli.transaction import run_in
 from handsel.money.protection import deciding, queries
 from handsel.money.protection.policy import ReasonCode
 from handsel.people.members import service as members
@@ -27,7 +25,7 @@ T = TypeVar("T")
 
 def list_claims(url: str, *, as_json: bool) -> None:
     """Open claims, the most urgent first."""
-    found = _run(url, lambda tx: queries.open_claims(tx.conn))
+    found = run_in(url, lambda tx: queries.open_claims(tx.conn))
     if as_json:
         print(msgspec.json.encode(found).decode())
         return
@@ -47,7 +45,7 @@ def list_claims(url: str, *, as_json: bool) -> None:
 def show_claim(url: str, claim: str) -> None:
     """Everything that its member sees."""
     wanted = decode("clm", claim)
-    view = _run(url, lambda tx: queries.one(tx.conn, wanted, None))
+    view = run_in(url, lambda tx: queries.one(tx.conn, wanted, None))
     print(msgspec.json.format(msgspec.json.encode(view), indent=2).decode())
 
 
@@ -67,7 +65,7 @@ def decide_claim(
         codes = [cast(ReasonCode, reason) for reason in reasons]
         return await deciding.decide(tx, by, wanted, outcome, award_minor, codes, note)
 
-    done = _run(url, work)
+    done = run_in(url, work)
     say(f"{claim} is {outcome}." if done else "Now a second member of staff has to say the same.")
 
 
@@ -78,7 +76,7 @@ def extend_claim(url: str, claim: str, staff: str, note: str) -> None:
     async def work(tx: Tx) -> None:
         await deciding.extend(tx, await _staff(tx, staff), wanted, note)
 
-    _run(url, work)
+    run_in(url, work)
     say(f"{claim} has more time.")
 
 
@@ -91,7 +89,7 @@ def recover_claim(url: str, claim: str, staff: str, source: str, most_minor: int
         holder = await members.find(tx, source)
         return await deciding.recover(tx, by, wanted, holder.id, most_minor)
 
-    amount = _run(url, work)
+    amount = run_in(url, work)
     if amount is None:
         say("Now a second member of staff has to say the same.")
     else:
@@ -103,18 +101,3 @@ async def _staff(tx: Tx, handle: str) -> UUID:
     if found is None:
         raise UserError(f"{handle} is no member of staff.")
     return found
-
-
-def _run(url: str, work: Callable[[Tx], Awaitable[T]]) -> T:
-    async def run() -> T:
-        conn = await connect(url)
-        try:
-            async with begin(conn) as tx:
-                return await work(tx)
-        finally:
-            await conn.close()
-
-    try:
-        return asyncio.run(run())
-    except Problem as problem:
-        raise UserError(f"{problem.detail} ({problem.code}).") from None

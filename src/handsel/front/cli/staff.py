@@ -4,14 +4,12 @@ Whoever owns the database appoints them; the service itself cannot (its role may
 appointment is in the audit chain.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from handsel.foundation import audit
-from handsel.foundation.core.errors import Problem, UserError
-from handsel.foundation.db.pool import OWNER_ROLE, connect
-from handsel.foundation.db.uow import Tx, begin
+from handsel.foundation.db.pool import OWNER_ROLE
+from handsel.foundation.db.uow import Tx
+from handsel.front.cli.transaction import run_in
 from handsel.people.members import service as members
 
 T = TypeVar("T")
@@ -24,7 +22,7 @@ def list_staff(url: str) -> list[str]:
         rows = await tx.fetch("SELECT handle FROM people.members WHERE is_staff ORDER BY handle")
         return [row["handle"] for row in rows]
 
-    return _run(url, work)
+    return run_in(url, work, role=OWNER_ROLE)
 
 
 def set_staff(url: str, handle: str, *, staff: bool) -> bool:
@@ -43,19 +41,4 @@ def set_staff(url: str, handle: str, *, staff: bool) -> bool:
         audit.record(tx, "members", act, {"handle": handle}, subject_id=member.id)
         return True
 
-    return _run(url, work)
-
-
-def _run(url: str, work: Callable[[Tx], Awaitable[T]]) -> T:
-    async def run() -> T:
-        conn = await connect(url, role=OWNER_ROLE)
-        try:
-            async with begin(conn) as tx:
-                return await work(tx)
-        finally:
-            await conn.close()
-
-    try:
-        return asyncio.run(run())
-    except Problem as problem:
-        raise UserError(f"{problem.detail} ({problem.code}).") from None
+    return run_in(url, work, role=OWNER_ROLE)

@@ -80,7 +80,8 @@ def _highest(table: PolicyTable, passes: Callable[[Rule], bool]) -> Tier:
 
 
 def _raised(table: PolicyTable, party: Party, have: dict[str, int], record: Tier) -> Tier:
-    """One tier more than the record gives, where two good scores stand in for orders and days."""
+    """One tier more than the record gives, where two good scores stand in for orders and for half
+    of the days: a ring can make orders and counterparties in a weekend, but not time."""
     if record == Tier.T5 or party.matured_labels < table.raising.matured_labels:
         return record
     higher = Tier(record + 1)
@@ -93,7 +94,11 @@ def _raised(table: PolicyTable, party: Party, have: dict[str, int], record: Tier
             return record
         if score.low < floor + table.raising.above_floor:
             return record
-    return record if "counterparties" in _record_gap(rule, have) else higher
+    gap = _record_gap(rule, have)
+    for name in ("days_since_first_settled", "days_since_joined"):
+        if gap.get(name, 0) > have[name]:
+            return record
+    return record if "counterparties" in gap else higher
 
 
 def _unverified(rule: Rule, party: Party) -> list[tuple[str, ...]]:

@@ -4,7 +4,6 @@ Who acts is named by ``--as``: a member of staff. Whoever may use the command li
 who they are; that two different ones vet a seed is checked in the database.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import msgspec
 import typer
 
-from handsel.foundation.core.errors import Problem, UserError
+from handsel.foundation.core.errors import UserError
 from handsel.foundation.core.settings import load
 from handsel.front.cli.console import say, step
 
@@ -122,22 +121,7 @@ def _moment(text: str) -> datetime | None:
 
 
 def _run(work: "Callable[[Tx], Awaitable[T]]") -> T:
-    from handsel.foundation.db.pool import connect
-    from handsel.foundation.db.uow import begin
     from handsel.front.cli.database import open_database
+    from handsel.front.cli.transaction import run_in
 
-    url = open_database(load())
-
-    async def run() -> T:
-        conn = await connect(url)
-        try:
-            async with begin(conn) as tx:
-                return await work(tx)
-        finally:
-            await conn.close()
-
-    try:
-        return asyncio.run(run())
-    except Problem as problem:
-        said = problem.detail[:1].upper() + problem.detail[1:]
-        raise UserError(f"{said} ({problem.code}).") from None
+    return run_in(open_database(load()), work)

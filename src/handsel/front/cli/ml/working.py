@@ -4,14 +4,13 @@ Who acts is named by ``--as``: a member of staff. Whoever may use the command li
 who they are; that two different ones approve is checked in the database.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, TypeVar
 from uuid import UUID
 
 import typer
 
-from handsel.foundation.core.errors import Problem, UserError
+from handsel.foundation.core.errors import UserError
 from handsel.foundation.core.settings import load
 
 if TYPE_CHECKING:
@@ -39,24 +38,10 @@ async def member(tx: "Tx", handle: str) -> UUID | None:
 
 def run(work: "Work[T]") -> T:
     """One transaction over this house's database and shelf."""
-    from handsel.foundation.db.pool import connect
-    from handsel.foundation.db.uow import begin
     from handsel.front.cli.database import open_database
+    from handsel.front.cli.transaction import run_in
     from handsel_ml.registry.shelf import Shelf
 
     settings = load()
-    url = open_database(settings)
     shelf = Shelf(settings.home / "models" / "registry")
-
-    async def in_transaction() -> T:
-        conn = await connect(url)
-        try:
-            async with begin(conn) as tx:
-                return await work(tx, shelf)
-        finally:
-            await conn.close()
-
-    try:
-        return asyncio.run(in_transaction())
-    except Problem as problem:
-        raise UserError(f"{problem.detail} ({problem.code}).") from None
+    return run_in(open_database(settings), lambda tx: work(tx, shelf))
