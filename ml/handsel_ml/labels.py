@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from handsel_ml.contract import ROLES, ScoreKind
+from handsel_ml.contract import ROLES, SCORE_KINDS, ScoreKind
 from handsel_ml.contract import FactKind as K
 from handsel_ml.facts import KIND_CODE, NOT_RETRACTED, FactTable, Ints
 from handsel_ml.tallies import DAY_US
@@ -65,6 +65,28 @@ class Exposures(msgspec.Struct, frozen=True, kw_only=True):
     def available(self, kind: ScoreKind) -> Ints:
         """When each label may be used for training (microseconds)."""
         return self.due + MATURITY_DAYS[kind] * DAY_US
+
+
+def exposures_known(table: FactTable, trained_us: int, judged_us: int) -> Exposures:
+    """Deals opened before a training as they were labelled then, later ones as at the judging.
+
+    A chargeback that a bank reports after the training would otherwise mark a deal that the
+    training saw as good: what nobody knew cannot be learnt.
+    """
+    early = exposures_of(table.known_before(trained_us))
+    late = exposures_of(table.known_before(judged_us))
+    before, after = early.opened < trained_us, late.opened >= trained_us
+    joined = {
+        name: np.concatenate([getattr(early, name)[before], getattr(late, name)[after]])
+        for name in ("member", "role", "opened", "due")
+    }
+    return Exposures(
+        **joined,
+        labels={
+            kind: np.concatenate([early.labels[kind][before], late.labels[kind][after]])
+            for kind in SCORE_KINDS
+        },
+    )
 
 
 def exposures_of(table: FactTable) -> Exposures:

@@ -26,7 +26,7 @@ from handsel_ml.facts import FactTable, Ints
 from handsel_ml.features import FEATURES
 from handsel_ml.fitting import engine_for, fit_engine
 from handsel_ml.judged import Grouping
-from handsel_ml.labels import exposures_of
+from handsel_ml.labels import exposures_known
 from handsel_ml.model import Engine, open_engine
 from handsel_ml.rows import Slices, TrainingSet, check_set, slices, training_set
 from handsel_ml.scorecard import BANDS, Prior, ScoreMap, Segment, fit_beta_binomial
@@ -85,13 +85,14 @@ def train_facts(
 ) -> TrainingReport:
     """Train both scores on facts of one's own, with the labels that they tell of.
 
-    Only what was known at the config's `judged_as_of` is used, so a label that comes later is not
-    there yet. Raises `TrainingRefused`; nothing is written then.
+    Fitted on labels as they were known at the config's `trained_as_of`, judged on those known at
+    its `judged_as_of`. Raises `TrainingRefused`; nothing is written then.
     """
     began, worked = time.perf_counter(), time.process_time()
     config = msgspec.structs.replace(config, town=None)
-    known = table.known_before(micros(config.split.judged_as_of))
-    exposures = exposures_of(known)
+    trained_us, judged_us = micros(config.split.trained_as_of), micros(config.split.judged_as_of)
+    known = table.known_before(judged_us)
+    exposures = exposures_known(table, trained_us, judged_us)
     trained = {}
     for kind in SCORE_KINDS:
         progress(f"{kind}: building features of {len(known)} facts, {len(exposures)} exposures")

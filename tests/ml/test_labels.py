@@ -10,7 +10,7 @@ import pytest
 
 from handsel_ml.contract import SCORE_KINDS, Fact, FactKind, Role, ScoreKind, micros
 from handsel_ml.facts import table_of
-from handsel_ml.labels import Exposures, exposures_of
+from handsel_ml.labels import Exposures, exposures_known, exposures_of
 from handsel_ml.simulate import Town
 
 K = FactKind
@@ -146,6 +146,18 @@ def test_a_fact_that_was_taken_back_tells_nothing_from_then_on() -> None:
 
     assert _labels(before)["seller"] == (0, 1)
     assert _labels(after)["seller"] == (0, 0)
+
+
+def test_what_came_after_the_training_marks_no_deal_that_it_learnt_from() -> None:
+    trained, judged = START + timedelta(days=200), START + timedelta(days=300)
+    old = [*_both(K.ORDER_FUNDED, 0), *_both(K.ORDER_SETTLED, 5)]
+    table = table_of([*old, _fact(K.CHARGEBACK_LOST, "buyer", 210)])
+
+    found = exposures_known(table, micros(trained), micros(judged))
+    later = exposures_known(table, micros(judged), micros(judged))
+
+    assert _labels(found) == {"buyer": (0, 0), "seller": (0, 0)}
+    assert _labels(later) == {"buyer": (1, 0), "seller": (0, 0)}
 
 
 def test_no_facts_no_exposures() -> None:

@@ -12,7 +12,7 @@ from handsel_ml.config import TrainingConfig
 from handsel_ml.contract import micros
 from handsel_ml.errors import RegistryRefused
 from handsel_ml.facts import FactTable
-from handsel_ml.labels import exposures_of
+from handsel_ml.labels import exposures_known
 from handsel_ml.model import Model
 from handsel_ml.registry.gates import GateTable, judge_run
 from handsel_ml.report.runs import run_of, runs_of_town
@@ -39,8 +39,10 @@ def judge_on_facts(
     """On facts of one's own: the deals opened after the challenger's training whose labels were
     there when its config says that it is judged. Raises `TrainingRefused` and as `judge`."""
     kind, config = challenger.kind, _config_of(challenger)
-    known = table.known_before(micros(config.split.judged_as_of))
-    rows = training_set(known, exposures_of(known), kind, config.split, config.seed)
+    trained_us, judged_us = micros(config.split.trained_as_of), micros(config.split.judged_as_of)
+    exposures = exposures_known(table, trained_us, judged_us)
+    known = table.known_before(judged_us)
+    rows = training_set(known, exposures, kind, config.split, config.seed)
     run = run_of(rows, slices(rows, config.split, 0), challenger, champion, {})
     return judge_run(run, challenger, champion.info, explained)
 
