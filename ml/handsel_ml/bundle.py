@@ -69,7 +69,8 @@ def identify(info: BundleInfo) -> str:
 
 
 def write_bundle(folder: Path, model_text: str, info: BundleInfo) -> BundleInfo:
-    """Write both files; sets hash and id. Returns the completed info."""
+    """Write both files into a folder that nobody reads yet (`output.all_at_once`); sets hash and
+    id. Returns the completed info."""
     folder.mkdir(parents=True, exist_ok=True)
     content = model_text.encode()
     info = msgspec.structs.replace(info, model_sha256=sha256(content))

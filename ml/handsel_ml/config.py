@@ -1,11 +1,13 @@
-"""The training config: a TOML file, every key known."""
+"""The training config: a TOML file, every key known, every number within its bounds."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from handsel_ml.calibrate import Method
 from handsel_ml.contract import ScoreKind
@@ -15,6 +17,9 @@ from handsel_ml.simulate import TownPlan
 #: Deeper trees would make the reasons of one member slower than a millisecond.
 DEEPEST = 4
 TOWN_CONFIG = Path(__file__).parent / "configs" / "town.toml"
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Share = Annotated[float, Meta(gt=0, lt=1)]
+Fraction = Annotated[float, Meta(gt=0, le=1)]
 
 
 class Split(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,24 +31,24 @@ class Split(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     trained_as_of: datetime
     judged_as_of: datetime
-    validation_share: float
-    calibration_share: float
-    unseen_share: float
-    rows_per_member: int
+    validation_share: Share
+    calibration_share: Share
+    unseen_share: Annotated[float, Meta(ge=0, lt=1)]
+    rows_per_member: Count
 
 
 class Trees(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """LightGBM's settings that are ours to choose; the rest is fixed for determinism."""
 
-    leaves: int
-    depth: int
-    learning_rate: float
-    rounds: int
-    patience: int
-    rows_per_leaf: int
-    feature_fraction: float
-    bagging_fraction: float
-    l2: float
+    leaves: Annotated[int, Meta(ge=2, le=131_072)]
+    depth: Annotated[int, Meta(ge=1, le=DEEPEST)]
+    learning_rate: Fraction
+    rounds: Annotated[int, Meta(ge=1, le=10_000)]
+    patience: Count
+    rows_per_leaf: Count
+    feature_fraction: Fraction
+    bagging_fraction: Fraction
+    l2: Annotated[float, Meta(ge=0, le=1_000_000)]
 
 
 class ScoreConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,15 +56,15 @@ class ScoreConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     fewer matured bads than `scorecard_below_bads` it is a scorecard instead."""
 
     calibration: Method
-    least_bads: int
-    scorecard_below_bads: int
+    least_bads: Count
+    scorecard_below_bads: Annotated[int, Meta(ge=0)]
     trees: Trees
 
 
 class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Both scores: on a simulated town, or on facts that are given when there is none."""
 
-    seed: int
+    seed: Annotated[int, Meta(ge=0, lt=2**31)]
     town: TownPlan | None = None
     split: Split
     financial: ScoreConfig
@@ -78,9 +83,14 @@ def read_config(path: Path) -> TrainingConfig:
         raise TrainingRefused("config_missing", str(error)) from error
     except msgspec.DecodeError as error:
         raise TrainingRefused("config_invalid", f"{path}: {error}") from error
+    return checked(config, str(path))
+
+
+def checked(config: TrainingConfig, source: str) -> TrainingConfig:
+    """The config, if its parts go together; else `TrainingRefused`, which names the source."""
     wrong = _wrong(config)
     if wrong is not None:
-        raise TrainingRefused(wrong[0], f"{path}: {wrong[1]}")
+        raise TrainingRefused(wrong[0], f"{source}: {wrong[1]}")
     return config
 
 
@@ -94,8 +104,6 @@ def _wrong(config: TrainingConfig) -> tuple[str, str] | None:
         return "config_invalid", "a time has no zone"
     if not split.trained_as_of < split.judged_as_of or moments != sorted(moments):
         return "dates_out_of_order", "start < trained_as_of < judged_as_of <= end must hold"
-    if not 0 < split.validation_share + split.calibration_share < 0.8:
+    if split.validation_share + split.calibration_share >= 0.8:
         return "config_invalid", "the slices leave too little to fit on"
-    if max(config.financial.trees.depth, config.social.trees.depth) > DEEPEST:
-        return "config_invalid", f"depth > {DEEPEST}: reasons would be too slow"
     return None

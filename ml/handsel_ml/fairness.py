@@ -9,6 +9,9 @@ approved most. The bounds stand in `registry.toml`. Intervals resample members.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -44,9 +47,10 @@ class GroupFairness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fairness(msgspec.Struct, frozen=True, kw_only=True):
-    """One protected attribute at one floor. `reference` None: no group is large enough.
+    """One protected attribute at one floor. `reference` None: no large group has anybody approved.
 
-    `lowest_ratio` and `widest_gap` are over the groups with enough rows; NaN where there are none.
+    `lowest_ratio` and `widest_gap` are over the groups with enough rows; NaN where there are none,
+    or where one of them has no such figure.
     """
 
     attribute: str
@@ -55,6 +59,11 @@ class Fairness(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[GroupFairness, ...]
     lowest_ratio: float
     widest_gap: float
+
+    @property
+    def held(self) -> bool:
+        """Whether some group has enough rows: then a figure that is NaN is no excuse."""
+        return any(group.enough for group in self.groups)
 
 
 def fairness(
@@ -80,9 +89,15 @@ def fairness(
         floor=floor,
         reference=None if reference is None else groups[reference].name,
         groups=tuple(groups),
-        lowest_ratio=min((g.impact_ratio.value for g in large), default=float("nan")),
-        widest_gap=max((g.opportunity_gap.value for g in large), default=float("nan")),
+        lowest_ratio=-worst(-g.impact_ratio.value for g in large),
+        widest_gap=worst(g.opportunity_gap.value for g in large),
     )
+
+
+def worst(figures: Iterable[float]) -> float:
+    """The highest; NaN of none, and where any is NaN (`max` would go by their order)."""
+    found = np.array([*figures], dtype=np.float64)
+    return float(found.max()) if len(found) else math.nan
 
 
 def _group(name: str, total: dict[str, float], ends: dict[str, Interval]) -> GroupFairness:

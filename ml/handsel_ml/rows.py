@@ -114,7 +114,8 @@ def check_set(rows: TrainingSet) -> None:
 
 
 def slices(rows: TrainingSet, split: Split, least_bads: int) -> Slices:
-    """Cut the rows by time. Raises `TrainingRefused` where a slice has too few bads."""
+    """Cut the rows by time. Raises `TrainingRefused` where a slice has too few bads or, if there is
+    a time to judge in, the test slice has only one outcome; with `least_bads` 0 never."""
     now, judged_at = micros(split.trained_as_of), micros(split.judged_as_of)
     mixed = (rows.member * _UNSEEN_MIX) % 2**32
     kept_out = mixed < int(split.unseen_share * 2**32)
@@ -137,4 +138,15 @@ def slices(rows: TrainingSet, split: Split, least_bads: int) -> Slices:
         bads = int(rows.label[getattr(cut, name)].sum())
         if bads < least_bads:
             raise TrainingRefused("too_few_bads", f"{name}: {bads}, needed {least_bads}")
+    if least_bads > 0 and judged_at > now:
+        _check_test(rows.label[test])
     return cut
+
+
+def _check_test(label: Ints) -> None:
+    """Without both outcomes no model is judged."""
+    bads = int(label.sum())
+    if bads == 0:
+        raise TrainingRefused("too_few_bads", f"test: 0 of {len(label)} deals, needed 1")
+    if bads == len(label):
+        raise TrainingRefused("constant_label", f"test: all {bads} deals are bad")

@@ -28,6 +28,7 @@ from handsel_ml.fitting import engine_for, fit_engine
 from handsel_ml.judged import Grouping
 from handsel_ml.labels import exposures_known
 from handsel_ml.model import Engine, open_engine
+from handsel_ml.output import all_at_once
 from handsel_ml.rows import Slices, TrainingSet, check_set, slices, training_set
 from handsel_ml.scorecard import BANDS, Prior, ScoreMap, Segment, fit_beta_binomial
 from handsel_ml.simulate import Archetype, Town, simulate_town
@@ -110,8 +111,10 @@ def _written(
     protected: dict[str, Grouping] | None = None,
 ) -> TrainingReport:
     bundles: dict[ScoreKind, BundleInfo] = {}
-    for kind, result in trained.items():
-        bundles[kind] = write_bundle(out_dir / kind, result.model_text, result.info)
+    with all_at_once(out_dir) as side:
+        for kind, result in trained.items():
+            bundles[kind] = write_bundle(side / kind, result.model_text, result.info)
+    for kind in bundles:
         progress(f"{kind}: wrote {out_dir / kind} ({bundles[kind].model_id})")
     return TrainingReport(
         bundles=bundles,
@@ -249,14 +252,19 @@ def _counts(rows: TrainingSet, cut: Slices) -> dict[str, int]:
 def _judge(rows: TrainingSet, cut: Slices, pd: Floats, prior: Prior) -> dict[str, dict[str, float]]:
     """Figures out of time (all and unseen members), on the calibration slice, and thin files."""
     judged = {"out_of_time": cut.test, "unseen_members": cut.unseen, "calibration": cut.calibration}
-    found = {name: figures(rows.label[i], pd[i]) for name, i in judged.items() if len(i)}
+    found = {name: figures(rows.label[i], pd[i]) for name, i in judged.items() if _both(rows, i)}
     first = rows.opened[cut.test].min(initial=np.iinfo(np.int64).max)
     last = rows.available[cut.test].max(initial=0)
     later = (rows.opened >= first) & (rows.available <= last)
     thin = np.flatnonzero(later & (rows.closed < 3))
-    if len(thin):
+    if _both(rows, thin):
         column = None if prior.feature is None else rows.names.index(prior.feature)
         levels = np.zeros(len(thin)) if column is None else rows.matrix[thin, column]
         foretold = np.array([prior.mean(float(level)) for level in levels])
         found["thin_files"] = figures(rows.label[thin], foretold)
     return found
+
+
+def _both(rows: TrainingSet, index: Ints) -> bool:
+    """Whether rows have both outcomes; else a figure would be NaN, which JSON cannot hold."""
+    return bool(0 < rows.label[index].sum() < len(index))

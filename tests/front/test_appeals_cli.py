@@ -64,21 +64,26 @@ async def test_staff_list_show_propose_and_confirm(
     misspelt = await run("show", "apl_1", "--as", first.handle)
     proposed = await run(*propose, "--as", first.handle)
     shown = await run("show", appeal.id, "--as", second.handle)
-    alone = await run("confirm", appeal.id, "--as", first.handle)
-    agreed = await run("confirm", appeal.id, "--as", second.handle)
+    proposal = json.loads(shown.stdout)["proposal"]
+    confirm = ("confirm", appeal.id, "--proposal", proposal["digest"])
+    alone = await run(*confirm, "--as", first.handle)
+    unseen = await run("confirm", appeal.id, "--proposal", "f" * 32, "--as", second.handle)
+    agreed = await run(*confirm, "--as", second.handle)
     late = await run("deny", appeal.id, "--as", first.handle, "--answer", "No")
 
     assert [one["id"] for one in json.loads(listed.stdout)] == [appeal.id]
     assert appeal.id in table.stdout.replace("\n", "")
-    assert [str(one.exception) for one in (stranger, misspelt, alone, late)] == [
+    assert [str(one.exception) for one in (stranger, misspelt, alone, unseen, late)] == [
         f"{me.handle} is no member of staff.",
         "apl_1 is not an id: no apl_… has this id.",
         "Somebody else of the staff has to confirm this (appeal_needs_second).",
+        "What is proposed is no longer what you have seen: look again (proposal_changed).",
         "This appeal has been decided (appeal_decided).",
     ]
-    assert all(isinstance(one.exception, UserError) for one in (stranger, misspelt, alone, late))
+    assert all(isinstance(one.exception, UserError) for one in (stranger, alone, unseen, late))
     assert proposed.exit_code == agreed.exit_code == 0
-    assert json.loads(shown.stdout)["proposal"] == {
+    assert proposal == {
+        "digest": proposal["digest"], "proposed_by": encode("mem", first.id),
         "facts": [fact], "answer": "It was about somebody else",
     }  # fmt: skip
     async with database.reading() as conn:

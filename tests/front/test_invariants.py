@@ -161,7 +161,9 @@ async def _an_appeal(story: Story, member: Member) -> None:
 
     async def decided(tx: Tx) -> None:
         await deciding.propose(tx, first, appeal, [decode("fct", contested)], "It was wrong")
-        await deciding.confirm(tx, second, appeal)
+        _, seen = await deciding.read(tx, second, appeal)
+        assert seen is not None
+        await deciding.confirm(tx, second, appeal, seen.digest())
 
     await story.database.run(decided)
     await story.drain()

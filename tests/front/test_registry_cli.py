@@ -19,6 +19,14 @@ async def run(*arguments: str) -> Result:
     return await asyncio.to_thread(CliRunner().invoke, app, arguments)
 
 
+@pytest.mark.parametrize("share", ["nan", "inf", "-inf", "1e12", "0", "50.1"])
+async def test_share_that_is_none_is_refused_in_a_sentence(share: str) -> None:
+    refused = await run("canary", "social-x", f"--share={share}")
+
+    assert isinstance(refused.exception, UserError)
+    assert str(refused.exception).startswith("A canary scores 0.01 to 50 percent of the members")
+
+
 async def test_a_model_on_its_way_and_back(
     database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -33,6 +41,7 @@ async def test_a_model_on_its_way_and_back(
     entered = await run("register", str(tmp_path / "made"))
     model_id = entered.stdout.strip()
     shadowed = await run("shadow", model_id)
+    unknown = await run("gates", model_id, "--explained", "star_sign")
     await database.run(lambda tx: registry.judge(tx, judged(model_id, SHIPPED["social"])))
     await run("approve", model_id, "--as", first.handle)
     twice = await run("approve", model_id, "--as", first.handle)
@@ -52,6 +61,8 @@ async def test_a_model_on_its_way_and_back(
         "(nothing_to_roll_back).",
     ]  # fmt: skip
     assert all(isinstance(one.exception, UserError) for one in (nothing, twice, alone, again))
+    assert "explained_unknown" in str(unknown.exception)
+    assert isinstance(unknown.exception, UserError)
     assert [one.exit_code for one in (shadowed, canary, promoted, back, replayed)] == [0] * 5
     states = {
         one["model_id"]: (one["state"], one["share_bps"]) for one in json.loads(listed.stdout)

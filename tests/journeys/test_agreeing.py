@@ -6,7 +6,7 @@ import pytest
 
 from handsel.foundation.core.ids import decode
 from tests.factories.members import PASSWORD
-from tests.journeys.deals import DAY, HOUR, PRICE, START, Deal, brought_to
+from tests.journeys.deals import DAY, HOUR, PRICE, START, Deal, brought_to, heard
 from tests.journeys.story import Story
 
 _DONE = "Two hours on derivatives"
@@ -32,9 +32,12 @@ async def test_changes_are_asked_for_twice_and_no_more(story: Story) -> None:
         await deal.seller.move(deal.id, "deliver_changes", note=_DONE)
     code = await _refused(deal, "buyer", 409, "request_changes", note=_WISH)
     await deal.buyer.move(deal.id, "approve")
+    await story.drain()
 
     assert code == "too_many_rounds"
     assert await deal.state() == "completed"
+    # Who keeps to a time is told by the first delivery alone.
+    assert (await heard(story, deal))["seller"] == ["delivered_on_time", "order_funded"]
 
 
 async def test_changes_that_never_come_give_all_back(story: Story) -> None:

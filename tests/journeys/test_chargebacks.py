@@ -4,11 +4,29 @@ from datetime import timedelta
 from typing import Any, Literal
 from uuid import UUID
 
+import numpy as np
+import pytest
+
 from handsel.foundation.core.ids import decode
 from handsel.money.ledger.service import Account
 from handsel.money.payments import sandbox_books, sandbox_desk
+from handsel.people.credit import queries
+from handsel_ml.contract import SCORE_KINDS
+from handsel_ml.facts import table_of
+from handsel_ml.labels import exposures_of
 from tests.factories.members import PASSWORD
-from tests.journeys.deals import DAY, PRICE, START, Deal, body_of, brought_to, funded, rich, told
+from tests.journeys.deals import (
+    DAY,
+    PRICE,
+    START,
+    Deal,
+    body_of,
+    brought_to,
+    funded,
+    heard,
+    rich,
+    told,
+)
 from tests.journeys.story import Member, Story
 
 
@@ -301,6 +319,41 @@ async def test_the_payers_score_learns_of_it(story: Story) -> None:
         ("chargeback", PRICE, order),
         ("chargeback_lost", PRICE, order),
     ]
+
+
+@pytest.mark.parametrize(
+    "moves", [("accept", "deliver"), ("accept", "deliver", "approve")], ids=["held", "released"]
+)
+async def test_a_lost_chargeback_is_a_label_of_the_payer_alone(
+    story: Story, moves: tuple[str, ...]
+) -> None:
+    deal = await brought_to(story, *moves)
+    word = await dispute(story, deal)
+
+    await decided(story, word, "lost")
+
+    assert await deal.state() == "charged_back"
+    assert await heard(story, deal) == {
+        "buyer": ["chargeback", "chargeback_lost", "order_funded", "order_refunded"],
+        "seller": ["delivered_on_time", "order_cancelled_by_other", "order_funded"],
+    }
+    async with story.database.reading() as conn:
+        rows = await conn.fetch(
+            "SELECT * FROM people.facts WHERE order_id = $1 ORDER BY id", decode("ord", deal.id)
+        )
+    told_of = exposures_of(table_of([queries.known_fact(row) for row in rows]))
+    labels = {kind: told_of.labels[kind][np.argsort(told_of.role)].tolist() for kind in SCORE_KINDS}
+    assert labels == {"financial": [1, -1], "social": [-1, -1]}
+
+
+async def test_a_chargeback_of_what_was_never_accepted_ends_no_deal(story: Story) -> None:
+    deal = await funded(story)
+    word = await dispute(story, deal)
+
+    await decided(story, word, "lost")
+
+    assert await deal.state() == "charged_back"
+    assert await heard(story, deal) == {"buyer": ["chargeback", "chargeback_lost"], "seller": []}
 
 
 async def test_an_order_of_the_first_version_closes_too(story: Story) -> None:

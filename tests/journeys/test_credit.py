@@ -98,9 +98,11 @@ async def test_a_lost_dispute_is_contested_and_taken_out(
     which = decode("apl", appeal["id"])
     wrong = [decode("fct", item["id"]) for item in contested]
     await story.database.run(partial(_propose, first, which, wrong))
+    _, proposal = await story.database.run(lambda tx: deciding.read(tx, second, which))
+    assert proposal is not None
     with pytest.raises(AppealNeedsSecond):
-        await story.database.run(lambda tx: deciding.confirm(tx, first, which))
-    await story.database.run(lambda tx: deciding.confirm(tx, second, which))
+        await story.database.run(lambda tx: deciding.confirm(tx, first, which, proposal.digest()))
+    await story.database.run(lambda tx: deciding.confirm(tx, second, which, proposal.digest()))
     await story.drain()
 
     assert again["code"] == "fact_contested"

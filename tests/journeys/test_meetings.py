@@ -39,6 +39,37 @@ async def test_who_met_needs_no_other_proof(story: Story) -> None:
     assert await deal.seller.get(f"/v1/orders/{deal.id}/codes") == []
 
 
+@pytest.mark.parametrize(
+    ("worked", "told", "late_s"),
+    [
+        (HOUR, "delivered_on_time", None),
+        (8 * HOUR - _MINUTE, "delivered_on_time", None),
+        (9 * HOUR, "delivered_late", 3600),
+    ],
+    ids=["an-hour", "a-working-day", "longer"],
+)
+async def test_work_without_an_agreed_end_has_a_working_day(
+    story: Story, worked: timedelta, told: str, late_s: int | None
+) -> None:
+    deal = await _meeting(story)
+    await story.move_clock(2 * DAY + worked)
+
+    await deal.seller.move(deal.id, "deliver", note="Two hours on derivatives")
+    await story.drain()
+
+    order = decode("ord", deal.id)
+    async with story.database.reading() as conn:
+        on_time = await orders.delivered_on_time(conn, order)
+        facts = await conn.fetch(
+            "SELECT kind, value FROM people.facts WHERE order_id = $1 AND kind LIKE 'delivered%'",
+            order,
+        )
+    assert on_time is (late_s is None)
+    assert [row["kind"] for row in facts] == [told]
+    # Some milliseconds pass beside the clock that was moved.
+    assert (facts[0]["value"] or 0) // 10 * 10 == (late_s or 0)
+
+
 async def test_a_code_is_not_guessed(story: Story) -> None:
     deal = await _meeting(story)
     await story.move_clock(2 * DAY)

@@ -165,6 +165,51 @@ async def test_an_end_and_what_each_has(
     assert back == ([] if not lent else ["item_unreturned" if end == "closed" else returned])
 
 
+async def test_who_fetches_nothing_blames_no_owner(story: Story) -> None:
+    deal = await rentals.reserved(story)
+
+    await go_on(story, deal, "accept")
+    await story.move_clock(AHEAD + 2 * HOUR)
+    await make(deal, "cancel")
+    await story.drain()
+
+    neither = ["order_cancelled_by_other", "order_funded"]
+    assert await heard(story, deal) == {"buyer": neither, "seller": neither}
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        # Its owner claims it all: nobody but the renter has said that it is back.
+        (("claim_damage", "accept_claim"), []),
+        (("pass_inspection",), [("item_returned_late", 3600)]),
+        # A day later by itself: it was back when the renter said so.
+        ((2 * DAY,), [("item_returned_late", 3600)]),
+    ],
+    ids=["claimed", "passed", "by-itself"],
+)
+async def test_the_renters_word_alone_returns_nothing(
+    story: Story, steps: tuple[str | timedelta, ...], told: list[tuple[str, int]]
+) -> None:
+    deal = await rentals.handed_over(story)
+    await go_on(story, deal, LATE)
+    await story.move_clock(HOUR)
+    await make(deal, "declare_return")
+    await story.drain()
+
+    declared = (await heard(story, deal))["buyer"]
+    await go_on(story, deal, *steps)
+    await story.drain()
+
+    async with story.database.reading() as conn:
+        back = await conn.fetch(
+            "SELECT kind, value FROM people.facts WHERE order_id = $1 AND kind LIKE 'item%'",
+            decode("ord", deal.id),
+        )
+    assert declared == ["order_funded"]
+    assert [(row["kind"], row["value"] // 10 * 10) for row in back] == told
+
+
 async def test_lateness_and_damage_together_are_no_more_than_the_deposit(story: Story) -> None:
     deal = await rentals.reserved(story)
     await go_on(story, deal, *HANDED_OVER, LATE, 2 * DAY, "return_thing")

@@ -14,7 +14,7 @@ from handsel.foundation.core.ids import decode
 from handsel.foundation.db.uow import Tx
 from handsel.money.payments import sandbox_books
 from tests.journeys import rentals
-from tests.journeys.deals import DAY, HOUR, START, Deal
+from tests.journeys.deals import DAY, HOUR, START, Deal, heard
 from tests.journeys.rentals import AHEAD, CLAIM, DEPOSIT, HANDED_OVER, HOME, RENT, go_on, make
 from tests.journeys.story import Story
 from tests.journeys.test_chargebacks import decided, dispute
@@ -90,6 +90,17 @@ async def test_a_bank_takes_rent_and_deposit(story: Story) -> None:
     # What goes back in time is set aside; what was out is over, and no bank is paid twice.
     assert expired == ("expired", ((0, 0, 0), (0, 0, 0)))
     assert (await other.state(), await other.wallets()) == ("unreturned", ((0, 0, 0), (0, 0, 0)))
+    # Of both parts one fact, of both amounts; and the thing is still out.
+    assert await heard(story, other) == {
+        "buyer": ["chargeback", "chargeback_lost", "item_unreturned", "order_funded"],
+        "seller": ["order_cancelled_by_other", "order_funded"],
+    }
+    async with story.database.reading() as conn:
+        taken = await conn.fetch(
+            "SELECT amount_minor FROM people.facts WHERE order_id = $1 AND kind LIKE 'charge%'",
+            decode("ord", other.id),
+        )
+    assert [row["amount_minor"] for row in taken] == [RENT + DEPOSIT] * 2
     await story.check()
 
 

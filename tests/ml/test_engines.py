@@ -111,6 +111,8 @@ def test_the_house_trains_and_judges_on_its_own_facts(
 ) -> None:
     earlier = replace(config.split, trained_as_of=config.split.trained_as_of - timedelta(days=60))
     train_facts(replace(config, split=earlier), town.table, tmp_path / "champion")
+    (tmp_path / "challenger").mkdir()
+    (tmp_path / "challenger" / "report.html").write_text("of an older training")
 
     report = train_facts(config, town.table, tmp_path / "challenger")
 
@@ -122,6 +124,8 @@ def test_the_house_trains_and_judges_on_its_own_facts(
     assert challenger.info.metrics["out_of_time"]["auc"] > 0.65
     assert gates.rows == challenger.info.rows["test"]
     assert gates.bads == challenger.info.rows["test_bads"]
+    made = sorted(path.name for path in (tmp_path / "challenger").iterdir())
+    assert made == ["financial", "social"]
     with pytest.raises(RegistryRefused) as refused:
         judge_in_town(challenger, champion)
     assert refused.value.code == "town_missing"

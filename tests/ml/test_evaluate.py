@@ -16,12 +16,14 @@ from handsel_ml.evaluate import (
     by_segment,
     by_vintage,
     ece,
+    equal_bins,
     figures,
     intervals,
     ks,
     log_loss,
     paired_difference,
     roc,
+    swap_difference,
     swap_sets,
     vintage_curves,
 )
@@ -57,6 +59,49 @@ def test_losses_and_calibration_error_by_hand() -> None:
     assert found[0] == pytest.approx((0.01 + 0.49 + 0.16 + 0.04) / 4)
     assert found[1] == pytest.approx(-math.log(0.9 * 0.3 * 0.6 * 0.8) / 4)
     assert found[2] == pytest.approx((abs(0.4 - 1) + abs(1.2 - 1)) / 4)
+
+
+def test_calibration_error_is_the_same_in_any_order_of_rows() -> None:
+    """One of fifty goes bad and 2 % are foretold of each: the bads first or spread out."""
+    first = np.repeat([1, 0], [40, 1960])
+    spread = (np.arange(2000) % 50 == 0).astype(np.int64)
+    pd = np.full(2000, 0.02)
+    mixed = np.where(np.arange(2000) < 300, 0.01, 0.02)  # the tie begins within a tenth
+
+    found = [ece(first, pd), ece(spread, pd)]
+    back = [ece(spread, mixed), ece(spread[::-1], mixed[::-1])]
+
+    assert found == [pytest.approx(0.0, abs=1e-12)] * 2
+    assert back[0] == pytest.approx(back[1])
+
+
+def test_an_interval_of_calibration_error_is_the_same_in_any_order_of_rows() -> None:
+    rows = drawn(rows=400, members=80)
+    coarse = msgspec.structs.replace(rows, pd=np.round(rows.pd, 1) + 0.01)
+
+    found = [
+        intervals(coarse.take(np.argsort(by, kind="stable")), resamples=20)["ece"]
+        for by in (coarse.label, -coarse.label)
+    ]
+
+    assert found[0].value == pytest.approx(found[1].value)
+    assert found[0].lower == pytest.approx(found[1].lower)
+    assert found[0].upper == pytest.approx(found[1].upper)
+
+
+def test_without_ties_the_bins_are_of_equal_count_the_first_ones_longer() -> None:
+    pd = np.random.Generator(np.random.PCG64(3)).permutation(23) / 100
+
+    found = equal_bins(pd, 10)
+
+    assert np.bincount(found).tolist() == [3, 3, 3, 2, 2, 2, 2, 2, 2, 2]
+    assert found[pd.argsort()].tolist() == sorted(found.tolist())
+
+
+def test_equal_values_share_the_bin_of_the_middle_one() -> None:
+    found = equal_bins(np.array([0.3, 0.2, 0.1, 0.2, 0.2, 0.4]), 3)
+
+    assert found.tolist() == [2, 1, 0, 1, 1, 2]
 
 
 def test_one_class_gives_no_ranking_and_no_error() -> None:
@@ -195,3 +240,31 @@ def test_swap_sets_by_hand() -> None:
     assert found.changed_members == pytest.approx(2 / 3)
     assert (found.swapped_in, found.swapped_in_bad_rate) == (1, 1.0)
     assert (found.swapped_out, found.swapped_out_bad_rate) == (1, 1.0)
+
+
+def test_newly_approved_against_newly_refused_by_resampled_members() -> None:
+    """Ten deals let in, five of them bad, and ten kept out, none bad: each of a member of its own,
+    or all five bad ones of one member."""
+    label = np.repeat([1, 0], [5, 15])
+    before, after = np.repeat([500, 600], 10), np.repeat([600, 500], 10)
+    alone = judged(label, np.full(20, 0.1), points=before)
+    shared = msgspec.structs.replace(alone, member=np.r_[np.zeros(5, dtype=int), np.arange(5, 20)])
+
+    found = [
+        swap_difference(rows, msgspec.structs.replace(rows, points=after), 550, tail=0.05)
+        for rows in (alone, shared)
+    ]
+
+    assert [one.value for one in found] == [0.5, 0.5]
+    assert found[0].lower > 0.2
+    assert found[1].lower == 0.0  # the one member is not drawn
+
+
+def test_newly_approved_against_a_given_rate_where_nobody_is_refused() -> None:
+    rows = judged(np.repeat([1, 0], [5, 15]), np.full(20, 0.1), points=np.full(20, 500))
+    lenient = msgspec.structs.replace(rows, points=np.full(20, 600))
+
+    found = swap_difference(rows, lenient, 550, tail=0.05, otherwise=0.1)
+
+    assert found.value == pytest.approx(0.15)
+    assert found.lower < 0.15 < found.upper

@@ -35,7 +35,7 @@ def test_three_looks_by_hand(rows: Judged) -> None:
 
     assert found.reference == "a"
     assert (a.rows, a.bads, a.approved, a.impact_ratio.value) == (1000, 100, 0.9, 1.0)
-    assert (b.approved, b.impact_ratio.value) == (0.6, pytest.approx(2 / 3))
+    assert (b.approved, b.impact_ratio.value) == pytest.approx((0.6, 2 / 3))
     assert a.approved_good == pytest.approx(850 / 900)
     assert b.approved_good == 0.75
     assert b.opportunity_gap.value == pytest.approx(850 / 900 - 0.75)
@@ -57,15 +57,31 @@ def test_499_rows_are_too_few(rows: Judged) -> None:
 
     found = fairness(small, "letter", 550, resamples=5)
 
-    assert found.reference is None
+    assert (found.held, found.reference) == (False, None)
     assert math.isnan(found.lowest_ratio)
     assert [group.enough for group in found.groups] == [False, False]
 
 
-def test_nobody_approved_gives_no_ratio(rows: Judged) -> None:
+def test_nobody_approved_is_held_and_gives_no_ratio(rows: Judged) -> None:
     found = fairness(rows, "letter", 900, resamples=5)
 
-    assert found.reference is None
+    assert (found.held, found.reference) == (True, None)
+    assert math.isnan(found.lowest_ratio)
+    assert math.isnan(found.widest_gap)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (1, 2, 0), (2, 1, 0)])
+def test_a_large_group_without_a_figure_leaves_none_wherever_it_stands(
+    order: tuple[int, ...],
+) -> None:
+    """Group 1 has no good row, so nobody knows whether its good ones are approved."""
+    code = np.repeat([1, 0, 2], 600)
+    grouping = Grouping(labels=("x", "y", "z"), code=np.array(order)[code])
+    rows = judged(code == 1, np.full(1800, 0.1), protected={"letter": grouping})
+
+    found = fairness(rows, "letter", 550, resamples=1)
+
+    assert found.lowest_ratio == 1.0
     assert math.isnan(found.widest_gap)
 
 

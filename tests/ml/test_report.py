@@ -10,10 +10,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from handsel_ml.bundle import BundleInfo
-from handsel_ml.contract import ScoreKind
+from handsel_ml.bundle import BundleInfo, read_bundle
+from handsel_ml.contract import SCORE_KINDS, ScoreKind
 from handsel_ml.evaluate import Interval
+from handsel_ml.fairness import fairness_report
 from handsel_ml.judged import Grouping, Judged, ScoreRun
+from handsel_ml.model import Model
 from handsel_ml.quarter import Contender, KindQuarter, Quarter, QuarterPlan
 from handsel_ml.registry.gates import Gate
 from handsel_ml.report.card import write_card
@@ -23,7 +25,7 @@ from handsel_ml.report.page import page, write_report
 from handsel_ml.report.quarter import quarter_section
 from handsel_ml.report.runs import points_of, runs_of_town
 from handsel_ml.report.verdict import checks_of, fit_to_serve
-from handsel_ml.serve import Model
+from handsel_ml.serve import BUNDLES
 from handsel_ml.simulate import Town
 from tests.ml.judging import drawn, labelled
 
@@ -153,6 +155,15 @@ def test_the_verdict_says_what_fails(found: Findings) -> None:
     assert not fit_to_serve(bad)
 
 
+def test_groups_of_whom_nobody_is_approved_fail_the_verdict(found: Findings) -> None:
+    nobody = fairness_report(found.test, 951, resamples=1)
+
+    checks = checks_of(msgspec.structs.replace(found, fairness=nobody), None)
+
+    failed = [(check.name, check.value) for check in checks if check.passed is False]
+    assert failed == [("Adverse impact", DASH), ("Equal opportunity", DASH)]
+
+
 def test_gates_take_the_place_of_the_checks(found: Findings) -> None:
     gates = [
         Gate(name="auc", passed=True, value=0.001, bound="> -0.002", words="AUC +0.01"),
@@ -240,3 +251,12 @@ def test_points_of_many_are_the_points_of_each(models: dict[ScoreKind, Model]) -
     model = models["social"]
 
     assert points_of(model, odds).tolist() == [model.info.score_map.points(x) for x in odds]
+
+
+def test_the_committed_card_is_of_the_shipped_models() -> None:
+    card = (Path(__file__).parents[2] / "ml" / "MODEL_CARD.md").read_text("utf-8")
+
+    for kind in SCORE_KINDS:
+        _, info = read_bundle(BUNDLES / kind)
+        assert info.model_id in card
+        assert info.model_sha256 in card

@@ -8,11 +8,15 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from handsel.foundation.core.errors import UserError
+from handsel.front.cli.ml import app
 from handsel_ml.bundle import JSON_FILE, MODEL_FILE, BundleInfo, read_bundle
 from handsel_ml.config import TOWN_CONFIG, TrainingConfig, read_config
 from handsel_ml.contract import SCORE_KINDS, ScoreKind, micros
 from handsel_ml.errors import TrainingRefused
+from handsel_ml.output import all_at_once
 from handsel_ml.rows import TrainingSet, slices, training_set
 from handsel_ml.serve import BUNDLES
 from handsel_ml.simulate import Town
@@ -103,6 +107,19 @@ def test_facts_one_should_not_train_on(
         ("seed = 20260701", "sed = 1", "config_invalid"),
         ("l2 = 5.0", 'l2 = "much"', "config_invalid"),
         ("depth = 4", "depth = 9", "config_invalid"),
+        ("depth = 4", "depth = -1", "config_invalid"),
+        ("leaves = 12", "leaves = 1", "config_invalid"),
+        ("rounds = 400", "rounds = 0", "config_invalid"),
+        ("learning_rate = 0.05", "learning_rate = -1.0", "config_invalid"),
+        ("bagging_fraction = 0.8", "bagging_fraction = 8.0", "config_invalid"),
+        ("rows_per_leaf = 80", "rows_per_leaf = 0", "config_invalid"),
+        ("least_bads = 60", "least_bads = 0", "config_invalid"),
+        ("seed = 20260701", "seed = -1", "config_invalid"),
+        ("members = 16000", "members = 0", "config_invalid"),
+        ("deals_per_member = 16.0", "deals_per_member = nan", "config_invalid"),
+        ("validation_share = 0.12", "validation_share = -0.12", "config_invalid"),
+        ("unseen_share = 0.10", "unseen_share = -1.5", "config_invalid"),
+        ("rows_per_member = 20", "rows_per_member = 0", "config_invalid"),
         ("calibration_share = 0.30", "calibration_share = 0.90", "config_invalid"),
         ("trained_as_of = 2025-12-01", "trained_as_of = 2027-12-01", "dates_out_of_order"),
         ("members = 16000", "members = 40", "too_few_bads"),
@@ -121,6 +138,73 @@ def test_a_bad_config_is_refused_and_nothing_written(
 
     assert refused.value.code == code
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("label", "code"), [(0, "too_few_bads"), (1, "constant_label")])
+def test_later_deals_of_one_outcome_cannot_judge(
+    rows: TrainingSet, config: TrainingConfig, label: int, code: str
+) -> None:
+    spoilt = rows.label.copy()
+    spoilt[slices(rows, config.split, 0).test] = label
+    early = replace(config.split, judged_as_of=config.split.trained_as_of)
+
+    with pytest.raises(TrainingRefused, match="test: ") as refused:
+        slices(replace(rows, label=spoilt), config.split, 1)
+
+    assert refused.value.code == code
+    assert len(slices(rows, early, 1).test) == 0  # a training that is judged elsewhere
+
+
+def test_a_slice_of_one_outcome_has_no_figures(rows: TrainingSet, config: TrainingConfig) -> None:
+    spoilt = rows.label.copy()
+    spoilt[slices(rows, config.split, 0).unseen] = 0
+
+    found = train(replace(rows, label=spoilt), config.social, config.split, 1).info
+
+    assert "unseen_members" not in found.metrics
+    assert msgspec.json.decode(msgspec.json.encode(found), type=BundleInfo) == found
+
+
+def test_output_comes_whole_and_an_old_report_goes(tmp_path: Path) -> None:
+    out, other = tmp_path / "candidate", tmp_path / "mine"
+    for folder, name in ((out, "report.html"), (other, "thesis.tex")):
+        folder.mkdir()
+        (folder / name).write_text("old")
+
+    with pytest.raises(TrainingRefused) as failed, all_at_once(out) as side:
+        (side / "none" / "financial").mkdir()
+    kept = [path.name for path in out.iterdir()]
+    with all_at_once(out) as side:
+        (side / "social").mkdir()
+    with pytest.raises(TrainingRefused) as foreign, all_at_once(other):
+        pass
+
+    assert (failed.value.code, foreign.value.code) == ("out_unwritable", "out_in_use")
+    assert kept == ["report.html"]
+    assert [path.name for path in out.iterdir()] == ["social"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["candidate", "mine"]
+
+
+def test_commands_refuse_in_one_sentence_and_write_nothing(tmp_path: Path) -> None:
+    file, out = tmp_path / "file", tmp_path / "out"
+    file.touch()
+    dates = ["--trained-as-of", "2026-06-30", "--judged-as-of", "2026-01-01"]
+    late = ["--trained-as-of", "2026-08-01"]
+
+    for said, arguments in (
+        ("dates_out_of_order", ["train", "--out", str(out), *dates]),
+        ("dates_out_of_order", ["train", "--out", str(out), *late]),
+        ("out_in_use", ["train", "--out", str(file)]),
+        ("bundle_missing", ["train", "--out", str(out), "--champion", str(tmp_path / "none")]),
+        ("no folder", ["report", "--to", str(file), str(BUNDLES)]),
+    ):
+        done = CliRunner().invoke(app, arguments)
+        assert isinstance(done.exception, UserError), (arguments, done.exception)
+        assert said in str(done.exception)
+    for arguments in (["replay", "--last", str(2**63)], ["quarter", "--seed", "-1"]):
+        assert CliRunner().invoke(app, arguments).exit_code == 2
+
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_missing_config_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from handsel_ml.evaluate.figures import (
     auc,
     brier,
     ece,
+    equal_bins,
     figures,
     gini,
     ks,
@@ -19,7 +20,7 @@ from handsel_ml.evaluate.figures import (
     roc,
 )
 from handsel_ml.evaluate.groups import GroupFigures, by_band, by_group, by_segment
-from handsel_ml.evaluate.swaps import Swaps, swap_sets
+from handsel_ml.evaluate.swaps import Swaps, swap_difference, swap_sets
 from handsel_ml.evaluate.vintages import VintageCurve, by_vintage, vintage_curves
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "by_segment",
     "by_vintage",
     "ece",
+    "equal_bins",
     "figures",
     "gini",
     "intervals",
@@ -43,6 +45,7 @@ __all__ = [
     "observed_to_expected",
     "paired_difference",
     "roc",
+    "swap_difference",
     "swap_sets",
     "vintage_curves",
 ]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handsel_ml.errors import JudgementRefused
-from handsel_ml.evaluate.figures import measured
+from handsel_ml.evaluate.figures import equal_bins, measured
 from handsel_ml.facts import Ints
 from handsel_ml.judged import Judged
 
@@ -24,7 +24,8 @@ NAMES = ("auc", "gini", "ks", "brier", "log_loss", "ece", "observed_to_expected"
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """A figure and the ends of its 95 % interval; NaN where the rows cannot give it."""
+    """A figure and the ends of its interval, 95 % unless another is asked for; NaN where the rows
+    cannot give it."""
 
     value: float
     lower: float
@@ -72,12 +73,12 @@ def same_rows(one: Judged, other: Judged) -> None:
         raise JudgementRefused("rows_differ", f"{detail} answered about different rows")
 
 
-def interval_of(value: float, drawn: Floats) -> Interval:
-    """The 2.5 % and 97.5 % quantiles of the resamples that gave a number."""
+def interval_of(value: float, drawn: Floats, tail: float = 0.025) -> Interval:
+    """The quantiles `tail` and 1 - `tail` of the resamples that gave a number."""
     known = drawn[np.isfinite(drawn)]
     if len(known) < len(drawn) / 2 or not len(known) or not np.isfinite(value):
         return Interval(value, float("nan"), float("nan"))
-    lower, upper = np.quantile(known, (0.025, 0.975))
+    lower, upper = np.quantile(known, (tail, 1 - tail))
     return Interval(value, float(lower), float(upper))
 
 
@@ -133,8 +134,7 @@ class _Sample:
         nats = -np.where(label == 1, np.log(held), np.log1p(-held))
         linear = [np.ones(len(pd)), label, pd, (pd - label) ** 2, nats]
         bins = np.zeros((10, len(pd)))
-        for number, rows in enumerate(np.array_split(np.arange(len(pd)), 10)):
-            bins[number, rows] = pd[rows] - label[rows]
+        bins[equal_bins(pd), np.arange(len(pd))] = pd - label
         columns = np.vstack([*linear, bins]).T
         self.by_member = summed(self.place, columns, int(place.max()) + 1)
 

@@ -51,10 +51,23 @@ def log_loss(label: Ints, pd: Floats) -> float:
 
 
 def ece(label: Ints, pd: Floats, bins: int = 10) -> float:
-    """Expected calibration error over bins of equal count."""
-    parts = np.array_split(np.argsort(pd, kind="stable"), bins)
-    gaps = [abs(float((pd[rows] - label[rows]).sum())) for rows in parts]
-    return sum(gaps) / len(label)
+    """Expected calibration error over `equal_bins`."""
+    gaps = np.bincount(equal_bins(pd, bins), pd - label, minlength=bins)
+    return float(np.abs(gaps).sum()) / len(label)
+
+
+def equal_bins(values: Floats, bins: int = 10) -> Ints:
+    """The bin of each row, lowest first, of equal count as far as ties allow.
+
+    Equal values share the bin of the middle one of them, so that the order of the rows says
+    nothing; a bin may be empty then.
+    """
+    ordered = np.sort(values)
+    first = np.searchsorted(ordered, values, side="left")
+    last = np.searchsorted(ordered, values, side="right") - 1
+    ends = np.cumsum([len(part) for part in np.array_split(ordered, bins)])
+    found: Ints = np.searchsorted(ends, (first + last) // 2, side="right").astype(np.int64)
+    return found
 
 
 def observed_to_expected(label: Ints, pd: Floats) -> float:

@@ -8,11 +8,20 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from handsel_ml.evaluate.bootstrap import same_rows
+from handsel_ml.evaluate.bootstrap import (
+    RESAMPLES,
+    Interval,
+    drawn_members,
+    interval_of,
+    same_rows,
+    summed,
+)
 from handsel_ml.evaluate.groups import banded
 from handsel_ml.facts import Ints
 from handsel_ml.judged import Judged
 from handsel_ml.scorecard import BANDS, Band
+
+Floats = NDArray[np.float64]
 
 
 class Swaps(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,8 +54,7 @@ def swap_sets(
     same_rows(champion, challenger)
     before, after = banded(champion.points, bands).code, banded(challenger.points, bands).code
     label, moved = champion.label, before != after
-    came = (champion.points < floor) & (challenger.points >= floor)
-    left = (champion.points >= floor) & (challenger.points < floor)
+    came, left = _swapped(champion, challenger, floor)
     newest = _newest(champion.member, champion.opened)
     return Swaps(
         bands=tuple(band.name for band in bands),
@@ -60,6 +68,43 @@ def swap_sets(
         swapped_out=int(left.sum()),
         swapped_out_bad_rate=_mean(label[left]),
     )
+
+
+def swap_difference(
+    champion: Judged, challenger: Judged, floor: int, *, tail: float,
+    otherwise: float | None = None, resamples: int = RESAMPLES, seed: int = 0,
+) -> Interval:  # fmt: skip
+    """Bad rate of the newly approved rows minus that of the newly refused ones, or `otherwise`.
+
+    The ends are the quantiles `tail` and 1 - `tail` over resamples of members, both sides of one
+    resample of the same members. Raises `JudgementRefused` where the rows are not the same.
+    """
+    same_rows(champion, challenger)
+    came, left = _swapped(champion, challenger, floor)
+    bad = champion.label == 1
+    columns = np.column_stack([came, came & bad, left, left & bad]).astype(np.float64)
+    place, counts = drawn_members(champion.member, resamples, seed)
+    by_member = summed(place, columns, int(place.max()) + 1)
+    drawn = np.array([count @ by_member for count in counts])
+    value = _apart(columns.sum(axis=0), otherwise)
+    return interval_of(float(value), _apart(drawn, otherwise), tail)
+
+
+def _apart(sums: Floats, otherwise: float | None) -> Floats:
+    """Difference of the bad rates; the last axis is (in, in and bad, out, out and bad)."""
+    came, came_bad, left, left_bad = np.moveaxis(sums, -1, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        other = left_bad / left if otherwise is None else otherwise
+        found: Floats = came_bad / came - other
+    return found
+
+
+def _swapped(
+    champion: Judged, challenger: Judged, floor: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(newly approved, newly refused) at a floor."""
+    before, after = champion.points >= floor, challenger.points >= floor
+    return ~before & after, before & ~after
 
 
 def _newest(member: Ints, opened: Ints) -> Ints:

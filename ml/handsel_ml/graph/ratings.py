@@ -1,6 +1,6 @@
 """A file of ratings: who rated whom, how, and when. The first four columns of a CSV.
 
-Read into arrays in order of time (ties in the order of the file); members are numbered by sorted
+Read into arrays in order of time; members are numbered by sorted
 id. Everything a person can mend is refused with one sentence (`GraphRefused`).
 """
 
@@ -44,7 +44,7 @@ class Ratings(NamedTuple):
 def read_ratings(path: Path) -> Ratings:
     """Read a file, plain or gzip; what somebody says of themselves is left out. Raises
     `GraphRefused`: file_missing, file_unreadable, columns_missing, kind_wrong, date_invalid,
-    rating_constant, nothing_to_foresee, too_few_events."""
+    rating_constant, nothing_to_foresee, too_few_events, duplicate_facts."""
     lines = [line for line in csv.reader(io.StringIO(_text(path))) if any(map(str.strip, line))]
     if lines and _is_header(lines[0]):
         lines = lines[1:]
@@ -63,6 +63,7 @@ def _ordered(rows: list[tuple[str, str, float, float]]) -> Ratings:
         raise GraphRefused("rating_constant", f"every rating is {value[0]:g}")
     if not (value < 0).any():
         raise GraphRefused("nothing_to_foresee", "no rating is below 0, so none is a complaint")
+    _check_once(rows)
     order = np.argsort(at, kind="stable")
     return Ratings(
         len(names),
@@ -71,6 +72,15 @@ def _ordered(rows: list[tuple[str, str, float, float]]) -> Ratings:
         (value / np.abs(value).max())[order],
         at[order],
     )
+
+
+def _check_once(rows: list[tuple[str, str, float, float]]) -> None:
+    seen: set[tuple[str, str, float]] = set()
+    for rater, target, _, at in rows:
+        if (rater, target, at) in seen:
+            when = datetime.fromtimestamp(at, UTC).isoformat()
+            raise GraphRefused("duplicate_facts", f"{rater} rates {target} twice at {when}")
+        seen.add((rater, target, at))
 
 
 def _text(path: Path) -> str:
@@ -112,7 +122,7 @@ def _number(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    return value if math.isfinite(value) and "_" not in text else None
 
 
 def _moment(text: str) -> float | None:

@@ -1,4 +1,5 @@
-"""Ratings in order of time, looked at from before each of them: nothing later is ever seen."""
+"""Ratings in order of time, looked at from before each of them: nothing later is ever seen, and
+nothing of the same second, for a file does not say what of it came first."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ class Timeline:
     """Ratings with two indexes: by target, and the next word of the same pair.
 
     A pair speaks with one voice: a newer rating of the same target by the same rater replaces the
-    older, in histories as in edges.
+    older, in histories as in edges. ``dawn[event]`` is the first index of the event's own second:
+    what came before it is the past. ``place[event]`` counts the past words about its target.
     """
 
     def __init__(self, ratings: Ratings) -> None:
@@ -36,8 +38,11 @@ class Timeline:
         self.by_target = np.lexsort((np.arange(n), ratings.target))
         grouped = ratings.target[self.by_target]
         self.starts = np.searchsorted(grouped, np.arange(ratings.members + 1))
-        self.place = np.empty(n, dtype=np.int64)
-        self.place[self.by_target] = np.arange(n) - self.starts[grouped]
+        self.dawn = np.append(np.searchsorted(ratings.at, ratings.at), n)
+        # In the order of `by_target` these keys rise, so past words are found by one search.
+        key = ratings.target * (n + 1)
+        past = np.searchsorted(key[self.by_target] + self.by_target, key + self.dawn[:n])
+        self.place = past - self.starts[ratings.target]
         self.replaced_at = _next_of_pair(ratings)
 
     def __len__(self) -> int:
@@ -46,7 +51,8 @@ class Timeline:
 
     def standing_before(self, event: int) -> Ints:
         """Indices of the ratings before ``event`` that no later one before it replaced."""
-        return np.flatnonzero(self.replaced_at[:event] >= event)
+        dawn = self.dawn[event]
+        return np.flatnonzero(self.replaced_at[:dawn] >= dawn)
 
     def trust_before(self, event: int, seeds: Ints) -> Floats:
         """`relative` trust of every member, from the praise before ``event``."""
@@ -67,7 +73,7 @@ class Timeline:
         row = np.repeat(np.arange(len(events)), length)
         within = np.arange(len(row)) - np.repeat(np.cumsum(length) - length, length)
         past = self.by_target[first[row] + within]
-        kept = self.replaced_at[past] >= events[row]
+        kept = self.replaced_at[past] >= self.dawn[events[row]]
         return self._words(row[kept], past[kept], self.ratings.at[events]), past[kept]
 
     def words_now(self, now: float) -> tuple[Words, Ints]:
@@ -103,8 +109,9 @@ def praise_of(ratings: Ratings, rows: Ints) -> Edges:
 
 def founders(ratings: Ratings, count: int, first: int) -> Ints:
     """Stand-ins for vetted members where a file names none: the ``count`` most often rated well
-    among its ``first`` ratings, by number; ties to the lower number."""
-    early = ratings.first(first)
+    among its ``first`` ratings (none of the second of the next one), by number; ties to the lower
+    number."""
+    early = ratings.first(int(np.searchsorted(ratings.at, ratings.at[first])))
     praised = np.bincount(early.target[early.value > 0.0], minlength=ratings.members)
     best = np.argsort(-praised, kind="stable")[:count]
     return np.sort(best[praised[best] > 0])

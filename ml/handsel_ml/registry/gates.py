@@ -2,7 +2,8 @@
 
 Champion and challenger answer about the same matured deals, all opened after either was trained;
 members without a number (fewer than three closed deals) are left out. A gate that cannot be judged
-(no bads, no rows) is not passed. All must pass.
+(no bads, no rows, no group large enough) is not passed; the one exception, where no protected group
+is held at all, says so. All must pass.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import msgspec
 
 from handsel_ml.bundle import BundleInfo
 from handsel_ml.contract import ScoreKind, micros
-from handsel_ml.drift import drift_base, drift_report
+from handsel_ml.drift import Drift, drift_base, drift_report
 from handsel_ml.errors import RegistryRefused
 from handsel_ml.evaluate import (
     GroupFigures,
@@ -48,7 +49,10 @@ class Contest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GateTable(msgspec.Struct, frozen=True, kw_only=True):
-    """The judgement, as it is kept with the model."""
+    """The judgement. The register keeps `gates`, whose words name what was explained, too.
+
+    `explained`: the CSI of each feature whose drift a person has explained.
+    """
 
     kind: ScoreKind
     challenger_id: str
@@ -57,6 +61,7 @@ class GateTable(msgspec.Struct, frozen=True, kw_only=True):
     bads: int
     passed: bool
     gates: tuple[Gate, ...]
+    explained: dict[str, float] = {}
 
 
 def judge_run(
@@ -80,17 +85,21 @@ def judge_run(
 def judge(contest: Contest, bounds: GateBounds, tested: tuple[Gate, ...]) -> GateTable:
     """Hold a challenger against every gate.
 
-    `tested` comes from `self_tests`. Raises `RegistryRefused` (contest_invalid) for
-    models or rows that cannot be compared, `JudgementRefused` for different rows.
+    `tested` comes from `self_tests`. Raises `RegistryRefused` (contest_invalid) for models or rows
+    that cannot be compared, (explained_unknown) as `check_explained`, `JudgementRefused` for
+    different rows.
     """
     _check(contest, tested)
     keep = contest.champion.closed >= DEALS_NEEDED
     champion, challenger = contest.champion.take(keep), contest.challenger.take(keep)
     if not len(champion):
         raise RegistryRefused("contest_invalid", "no row is of a member with a number")
+    drift = drift_report(drift_base(contest.fitted), challenger)
+    explained = {s.name: round(s.psi, 6) for s in drift.features if s.name in contest.explained}
     gates = (
         *_order(contest, champion),
-        *_data(contest, challenger, bounds),
+        _rows(contest, bounds),
+        _drift(drift, explained, bounds),
         *_figures(champion, challenger, bounds),
         *_calibration(challenger, bounds),
         *fairness_gates(champion, challenger, bounds),
@@ -105,7 +114,16 @@ def judge(contest: Contest, bounds: GateBounds, tested: tuple[Gate, ...]) -> Gat
         bads=int(champion.label.sum()),
         passed=all(gate.passed for gate in gates),
         gates=gates,
+        explained=explained,
     )
+
+
+def check_explained(info: BundleInfo, explained: tuple[str, ...]) -> None:
+    """Raises `RegistryRefused` (explained_unknown) for what is no feature of this model."""
+    unknown = sorted(set(explained) - set(info.features))
+    if unknown:
+        detail = f"{info.model_id} has no feature {', '.join(unknown)}"
+        raise RegistryRefused("explained_unknown", detail)
 
 
 def _check(contest: Contest, tested: tuple[Gate, ...]) -> None:
@@ -117,6 +135,7 @@ def _check(contest: Contest, tested: tuple[Gate, ...]) -> None:
         raise RegistryRefused("contest_invalid", "the answers are another model's")
     if not tested:
         raise RegistryRefused("contest_invalid", "the challenger has not tested itself")
+    check_explained(contest.challenger_info, contest.explained)
 
 
 def _order(contest: Contest, champion: Judged) -> list[Gate]:
@@ -136,20 +155,27 @@ def trained(info: BundleInfo) -> datetime:
     return datetime.fromisoformat(info.as_of)
 
 
-def _data(contest: Contest, challenger: Judged, bounds: GateBounds) -> list[Gate]:
+def _rows(contest: Contest, bounds: GateBounds) -> Gate:
     new, old = (info.rows["fit"] for info in (contest.challenger_info, contest.champion_info))
     share = new / old if old else math.nan
-    drift = drift_report(drift_base(contest.fitted), challenger)
-    moved = [s for s in drift.features if s.psi > bounds.csi and s.name not in contest.explained]
-    moved.sort(key=lambda shift: -shift.psi)
-    worst = max((s.psi for s in drift.features if s.name not in contest.explained), default=0.0)
-    named = ", ".join(f"{shift.name} {shift.psi:.2f}" for shift in moved)
-    return [
-        gate("rows", share >= bounds.rows_share, share, f">= {bounds.rows_share:.2f}",
-             f"learnt from {new} rows, the champion from {old}"),
-        gate("feature_drift", not moved, worst, f"<= {bounds.csi:.2f}",
-             f"drifted since training: {named}" if moved else "no feature has drifted unexplained"),
-    ]  # fmt: skip
+    return gate("rows", share >= bounds.rows_share, share, f">= {bounds.rows_share:.2f}",
+                f"learnt from {new} rows, the champion from {old}")  # fmt: skip
+
+
+def _drift(drift: Drift, explained: dict[str, float], bounds: GateBounds) -> Gate:
+    """The figure is the farthest shift of all, explained or not: what was waved on is seen."""
+    far = {s.name: s.psi for s in drift.features if s.psi > bounds.csi and s.name not in explained}
+    said = f"drifted since training: {_named(far)}" if far else "no feature has drifted unexplained"
+    if explained:
+        said += f"; explained by a person: {_named(explained)}"
+    farthest = max((shift.psi for shift in drift.features), default=0.0)
+    return gate("feature_drift", not far, farthest, f"<= {bounds.csi:.2f}", said)
+
+
+def _named(shifts: dict[str, float]) -> str:
+    """Features and their CSI, farthest first."""
+    ordered = sorted(shifts.items(), key=lambda pair: -pair[1])
+    return ", ".join(f"{name} {csi:.2f}" for name, csi in ordered)
 
 
 def _figures(champion: Judged, challenger: Judged, bounds: GateBounds) -> list[Gate]:
@@ -179,7 +205,7 @@ def _calibration(challenger: Judged, bounds: GateBounds) -> list[Gate]:
         groups += [(name, group) for group in found]
     enough = [(name, group) for name, group in groups if group.expected >= bounds.expected_bads]
     ratios = [(group.observed_to_expected.value, f"{name} {group.name}") for name, group in enough]
-    farthest, where = max(ratios, key=lambda pair: _off(pair[0]), default=(1.0, "no group"))
+    farthest, where = max(ratios, key=lambda pair: _off(pair[0]), default=(math.nan, "none"))
     least, most = bounds.group_calibration
     return [
         gate("calibration", low <= overall <= high, overall, f"{low:.2f} to {high:.2f}",

@@ -36,7 +36,7 @@ class GateBounds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     impact_drop: _Share
     opportunity_gap: _Share
     tier_changes: _Share
-    swap_margin_sd: Annotated[float, msgspec.Meta(ge=0, le=3)]
+    swap_tail: Annotated[float, msgspec.Meta(gt=0, lt=0.5)]
     score_psi: float
     resamples: Annotated[int, msgspec.Meta(ge=50, le=10_000)]
     approve_points: dict[ScoreKind, int]

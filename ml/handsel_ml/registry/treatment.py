@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import msgspec
 import numpy as np
 
 from handsel_ml.bundle import BundleInfo
 from handsel_ml.drift import shift_of
-from handsel_ml.evaluate import Swaps, swap_sets
+from handsel_ml.evaluate import Swaps, swap_difference, swap_sets
 from handsel_ml.fairness import Fairness, fairness_report
 from handsel_ml.judged import Judged
 from handsel_ml.registry.gate import Gate, gate
@@ -20,32 +21,34 @@ _SETTLED = "settled_deals"
 
 
 def fairness_gates(champion: Judged, challenger: Judged, bounds: GateBounds) -> list[Gate]:
-    """Without protected groups on these rows there is nothing that may be passed over in silence:
-    the gates pass and say that nothing was measured."""
+    """Where no protected group of 500 rows is held the gates pass, and say that nothing was
+    measured. Where one is and has no figure (nobody approved, no good row) they do not pass."""
     floor = bounds.approve_points[challenger.kind]
     after = fairness_report(challenger, floor, resamples=1)
     before = {f.attribute: f for f in fairness_report(champion, floor, resamples=1)}
-    measured = [found for found in after if math.isfinite(found.lowest_ratio)]
-    if not measured:
+    held = [found for found in after if found.held]
+    if not held:
         words = "no protected group of 500 rows is held for these deals: not measured"
         return [Gate(name=name, passed=True, value=None, bound="", words=words)
                 for name in ("impact_ratio", "impact_drop", "opportunity_gap")]  # fmt: skip
-    lowest = min(measured, key=lambda found: found.lowest_ratio)
-    drops = [(_drop(before[found.attribute], found), found.attribute) for found in measured]
-    drop, fell = max(drops)
-    widest = max(measured, key=lambda found: found.widest_gap)
+    short, least = _highest(held, lambda found: -found.lowest_ratio)
+    drop, fell = _highest(held, lambda f: before[f.attribute].lowest_ratio - f.lowest_ratio)
+    gap, widest = _highest(held, lambda found: found.widest_gap)
     return [
-        gate("impact_ratio", lowest.lowest_ratio >= bounds.impact_ratio, lowest.lowest_ratio,
-             f">= {bounds.impact_ratio:.2f}", f"lowest by {lowest.attribute}, at {floor} points"),
+        gate("impact_ratio", -short >= bounds.impact_ratio, -short,
+             f">= {bounds.impact_ratio:.2f}", f"lowest by {least}, at {floor} points"),
         gate("impact_drop", drop <= bounds.impact_drop, drop, f"<= {bounds.impact_drop:.2f}",
              f"largest fall against the champion, by {fell}"),
-        gate("opportunity_gap", widest.widest_gap <= bounds.opportunity_gap, widest.widest_gap,
-             f"<= {bounds.opportunity_gap:.2f}", f"widest by {widest.attribute}"),
+        gate("opportunity_gap", gap <= bounds.opportunity_gap, gap,
+             f"<= {bounds.opportunity_gap:.2f}", f"widest by {widest}"),
     ]  # fmt: skip
 
 
-def _drop(before: Fairness, after: Fairness) -> float:
-    return before.lowest_ratio - after.lowest_ratio
+def _highest(held: list[Fairness], figure: Callable[[Fairness], float]) -> tuple[float, str]:
+    """The highest figure and the attribute it is of; NaN, which nobody can defend, tops all."""
+    figures = np.array([figure(found) for found in held])
+    at = int(figures.argmax())  # the first NaN, where there is one
+    return float(figures[at]), held[at].attribute
 
 
 def swap_gates(
@@ -65,31 +68,52 @@ def swap_gates(
              moved_tier.changed_members, f"<= {bounds.tier_changes:.2f}",
              f"share of members whose tier would change; {swaps.changed_members:.1%} are in "
              "another band"),
-        _swap_set(swaps, info, bounds),
+        _swap_set(swaps, info, champion, challenger, bounds),
         gate("score_psi", moved < bounds.score_psi, moved, f"< {bounds.score_psi:.2f}",
              "shift of the points against the champion's"),
     ]  # fmt: skip
 
 
-def _swap_set(swaps: Swaps, info: BundleInfo, bounds: GateBounds) -> Gate:
-    """Newly approved deals go wrong no more often than newly refused ones, chance allowed for.
+def _swap_set(
+    swaps: Swaps, info: BundleInfo, champion: Judged, challenger: Judged, bounds: GateBounds
+) -> Gate:
+    """Newly approved deals go wrong no more often than newly refused ones, chance allowed for:
+    the lower end of the difference over resamples of members is not above zero.
 
-    Where nobody is newly refused they are held against what the floor itself stands for.
+    Where nobody is newly refused they are held against what the floor itself stands for. Of too
+    few members for an interval the difference itself is asked, with no allowance.
     """
-    rate, other = swaps.swapped_in_bad_rate, swaps.swapped_out_bad_rate
-    words = f"bad rate of {swaps.swapped_in} newly approved deals, against "
     if not swaps.swapped_in:
-        return Gate(name="swap_set", passed=True, value=None, bound="", words=words + "none")
-    spread = rate * (1 - rate) / swaps.swapped_in
-    if swaps.swapped_out:
-        spread += other * (1 - other) / swaps.swapped_out
-        words += f"{other:.4f} of {swaps.swapped_out} newly refused ones"
-    else:
-        intercept, slope = info.score_map.line()
-        other = 1.0 / (1.0 + math.exp((intercept - swaps.floor) / slope))
-        words += f"{other:.4f} at the floor of {swaps.floor} points"
-    most = other + bounds.swap_margin_sd * math.sqrt(spread)
-    return gate("swap_set", rate <= most, rate, f"<= {most:.4f}", words)
+        words = "no deal is newly approved"
+        return Gate(name="swap_set", passed=True, value=None, bound="", words=words)
+    at_floor = None if swaps.swapped_out else _foretold_at(swaps.floor, info)
+    apart = swap_difference(
+        champion, challenger, swaps.floor,
+        tail=bounds.swap_tail, otherwise=at_floor, resamples=bounds.resamples,
+    )  # fmt: skip
+    other = (
+        f"{swaps.swapped_out_bad_rate:.4f} of {swaps.swapped_out} newly refused ones"
+        if at_floor is None
+        else f"{at_floor:.4f} at the floor of {swaps.floor} points"
+    )
+    words = (
+        f"{swaps.swapped_in_bad_rate:.4f} bad of {swaps.swapped_in} newly approved deals, {other}: "
+        f"{apart.value:+.4f} ("
+    )
+    if not math.isfinite(apart.lower):
+        words += "of too few members for an interval)"
+        return gate("swap_set", apart.value <= 0, apart.value, "<= 0", words)
+    words += (
+        f"{apart.lower:+.4f} to {apart.upper:+.4f} in {1 - 2 * bounds.swap_tail:.0%} of "
+        "resamples of members)"
+    )
+    return gate("swap_set", apart.lower <= 0, apart.lower, "<= 0", words)
+
+
+def _foretold_at(points: int, info: BundleInfo) -> float:
+    """The PD that this many points stand for."""
+    intercept, slope = info.score_map.line()
+    return 1.0 / (1.0 + math.exp((intercept - points) / slope))
 
 
 def _capped(judged: Judged, floors: tuple[tuple[int, int], ...]) -> Judged:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from handsel_ml.bundle import BundleInfo
 from handsel_ml.judged import Judged
 from handsel_ml.report.findings import Findings
-from handsel_ml.report.numbers import DASH, count, percent
+from handsel_ml.report.numbers import DASH, count, number, percent
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SLICES = {
@@ -38,6 +38,7 @@ def data_rows(found: Findings) -> list[tuple[str, str]]:
         *slices[:3],
         ("Judged on (out of time)", f"{judged} ({rate})"),
         *slices[3:],
+        ("Newcomers (no number, a prior)", _newcomers(found.info)),
         ("Indeterminate, left out", count(rows.get("indeterminate", 0))),
         ("Trained as of", found.info.as_of[:10]),
         ("Learnt from deals opened", stretch(found.fitted)),
@@ -45,6 +46,17 @@ def data_rows(found: Findings) -> list[tuple[str, str]]:
         ("Members judged", count(len(set(test.member.tolist())))),
         ("Features", f"{len(found.info.features)} in {len(set(found.info.groups))} reason groups"),
     ]
+
+
+def _newcomers(info: BundleInfo) -> str:
+    """How the prior did on deals of members with fewer than three closed ones: it ranks hardly."""
+    thin = info.metrics.get("thin_files")
+    if thin is None:
+        return DASH
+    return (
+        f"{count(thin['rows'])} rows, AUC {number(thin['auc'])}, "
+        f"observed / expected {number(thin['observed_to_expected'], 2)}"
+    )
 
 
 def hash_rows(found: Findings) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from handsel_ml.evaluate import (
     by_group,
     by_segment,
     by_vintage,
+    equal_bins,
     intervals,
     paired_difference,
     swap_sets,
@@ -96,11 +97,8 @@ def _of(run: ScoreRun, floor: int, resamples: int) -> Findings:
 
 
 def tenths(judged: Judged) -> Grouping:
-    """Ten groups of equal count, by PD, lowest first."""
-    code = np.empty(len(judged), dtype=np.int64)
-    for number, rows in enumerate(np.array_split(np.argsort(judged.pd, kind="stable"), 10)):
-        code[rows] = number
-    return Grouping(labels=tuple(str(i + 1) for i in range(10)), code=code)
+    """The ten groups of the calibration error, by PD, lowest first."""
+    return Grouping(labels=tuple(str(i + 1) for i in range(10)), code=equal_bins(judged.pd))
 
 
 def _lived(base: Judged, test: Judged) -> Judged:

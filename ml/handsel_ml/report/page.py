@@ -133,7 +133,7 @@ def _verdict(found: Findings, checks: Sequence[Check]) -> str:
 
 def _keys(found: Mapping[ScoreKind, Findings]) -> str:
     """Five figures of each score with their intervals, and what they mean."""
-    fair = any(f.reference is not None for one in found.values() for f in one.fairness)
+    fair = any(f.held for one in found.values() for f in one.fairness)
     names = (*_KEYS, "impact" if fair else "log_loss")
     return f'<ul class="keys">{"".join(_key(name, found) for name in names)}</ul>'
 
@@ -152,10 +152,12 @@ def _key(name: str, found: Mapping[ScoreKind, Findings]) -> str:
 
 
 def _lowest_impact(found: Findings) -> Interval:
-    """The lowest impact ratio of any group with enough rows."""
+    """The lowest impact ratio of any group with enough rows; NaN where one of them has none."""
     ratios = [g.impact_ratio for f in found.fairness for g in f.groups if g.enough]
-    known = [ratio for ratio in ratios if not math.isnan(ratio.value)]
-    return min(known, key=lambda ratio: ratio.value, default=Interval(math.nan, math.nan, math.nan))
+    unknown = Interval(math.nan, math.nan, math.nan)
+    if any(math.isnan(ratio.value) for ratio in ratios):
+        return unknown
+    return min(ratios, key=lambda ratio: ratio.value, default=unknown)
 
 
 def _score(found: Findings, checks: Sequence[Check]) -> str:

@@ -1,7 +1,8 @@
 """Is the model fit to serve? The gates if they were run, else the bounds a model can be held to
 alone, out of the same `registry.toml`: ranking, calibration, fairness, stability.
 
-A bound that cannot be judged (too few bads, no protected group held) neither passes nor fails.
+A bound that cannot be judged (too few bads, no protected group held) neither passes nor fails; a
+group that is held but has no figure (nobody approved) fails.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 
 from handsel_ml.drift import ALERT
 from handsel_ml.evaluate import GroupFigures
+from handsel_ml.fairness import worst
 from handsel_ml.registry.policy import GateBounds, registry_policy
 from handsel_ml.report.findings import Findings
 from handsel_ml.report.numbers import DASH, number
@@ -131,20 +133,20 @@ def _parts(parts: Sequence[GroupFigures], bounds: GateBounds) -> Check:
 
 
 def _fairness(found: Findings, bounds: GateBounds) -> tuple[Check, ...]:
-    ratios = [f.lowest_ratio for f in found.fairness if math.isfinite(f.lowest_ratio)]
-    gaps = [f.widest_gap for f in found.fairness if math.isfinite(f.widest_gap)]
+    held = [f for f in found.fairness if f.held]
+    ratio, gap = -worst(-f.lowest_ratio for f in held), worst(f.widest_gap for f in held)
     return (
         Check(
             name="Adverse impact",
-            passed=min(ratios) >= bounds.impact_ratio if ratios else None,
-            value=number(min(ratios), 2) if ratios else DASH,
+            passed=ratio >= bounds.impact_ratio if held else None,
+            value=number(ratio, 2),
             bound=f"at least {bounds.impact_ratio:.2f}",
             words="Share approved of the least approved group over that of the most approved.",
         ),
         Check(
             name="Equal opportunity",
-            passed=max(gaps) <= bounds.opportunity_gap if gaps else None,
-            value=number(max(gaps), 3) if gaps else DASH,
+            passed=gap <= bounds.opportunity_gap if held else None,
+            value=number(gap, 3),
             bound=f"at most {bounds.opportunity_gap:.2f}",
             words="The widest gap in approval among members whose deals went well.",
         ),

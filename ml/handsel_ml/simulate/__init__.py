@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -61,9 +62,9 @@ __all__ = [
 class TownPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How big, how long, from which seed. `end` is the moment at which the town is observed."""
 
-    seed: int
-    members: int
-    deals_per_member: float
+    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+    members: Annotated[int, msgspec.Meta(ge=2, le=1_000_000)]
+    deals_per_member: Annotated[float, msgspec.Meta(gt=0, le=1_000)]
     start: datetime = datetime(2024, 1, 1, tzinfo=UTC)
     end: datetime = datetime(2026, 7, 1, tzinfo=UTC)
 

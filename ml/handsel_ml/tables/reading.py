@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import math
 import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from handsel_ml.tables.config import Column, TableConfig
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _USUAL = ",;\t| "
+#: Every library of the benchmark computes with 32 bits somewhere.
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +67,8 @@ def read_table(path: Path, config: TableConfig) -> Table:
         order = levels[name] if column.kind == "categorical" else column.order
         parse = _places if column.kind == "categorical" or order else _numbers
         read.append(parse(name, texts, order, config.missing))
+        if np.isnan(read[-1]).all():
+            raise TrainingRefused("wrong_kind", f"{name} is missing in every row")
     return Table(
         names=tuple(config.features),
         columns=tuple(config.features.values()),
@@ -164,14 +169,24 @@ def _numbers(
     values = np.empty(len(texts))
     for row, text in enumerate(texts):
         try:
-            values[row] = np.nan if text in none else float(text)
+            values[row] = np.nan if text in none else _number(text)
         except ValueError:
             detail = f"{name}, row {row + 1}: {text!r} is not a number"
             raise TrainingRefused("wrong_kind", detail) from None
-    if np.isinf(values).any():
-        row = int(np.flatnonzero(np.isinf(values))[0])
-        raise TrainingRefused("wrong_kind", f"{name}, row {row + 1}: {texts[row]!r} is not finite")
+    beyond = np.flatnonzero(np.abs(values) > _LARGEST)
+    if len(beyond):
+        text = texts[beyond[0]]
+        detail = f"{name}, row {beyond[0] + 1}: {text[:40]!r} is beyond {_LARGEST:.4g} in size"
+        raise TrainingRefused("wrong_kind", detail)
     return values
+
+
+def _number(text: str) -> float:
+    """As `float`, but "nan" and "1_000" are no numbers: `ValueError`."""
+    value = float(text)
+    if math.isnan(value) or "_" in text:
+        raise ValueError(text)
+    return value
 
 
 def _places(

@@ -99,6 +99,9 @@ ROW = "a,b,3,1500000000"
         pytest.param(f"{ROW}\n" * FEWEST, "rating_constant", "every rating is 3", id="constant"),
         pytest.param(f"{ROW}\na,b,5,1500000000\n" * FEWEST, "nothing_to_foresee", "below 0",
                      id="stars"),
+        pytest.param(f"{ROW}\na,b,-5,1500000000\n" * FEWEST, "duplicate_facts",
+                     "a rates b twice at 2017-07-14T02:40:00+00:00", id="twice"),
+        pytest.param(f"{ROW}\na,b,1_000,1500000000", "kind_wrong", "'1_000'", id="underscore"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_judged_is_one_sentence(

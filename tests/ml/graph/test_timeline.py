@@ -6,7 +6,7 @@ import pytest
 from handsel_ml.graph.history import COLUMNS, HEARD, Words, matrix, relative, weigh
 from handsel_ml.graph.propagate import Floats
 from handsel_ml.graph.ratings import Ratings
-from handsel_ml.graph.timeline import Block, Timeline, history_now, weighed
+from handsel_ml.graph.timeline import Block, Timeline, founders, history_now, weighed
 
 DAY = 86_400.0
 
@@ -23,7 +23,7 @@ def naive(ratings: Ratings, event: int, trust: Floats) -> list[tuple[float, floa
     """(value, time, weight) of the words about an event's target, one word at a time."""
     newest: dict[int, int] = {}
     for past in range(event):
-        if ratings.target[past] == ratings.target[event]:
+        if ratings.at[past] < ratings.at[event] and ratings.target[past] == ratings.target[event]:
             newest.pop(int(ratings.rater[past]), None)
             newest[int(ratings.rater[past])] = past
     return [
@@ -50,6 +50,27 @@ def test_a_history_is_what_was_said_before_by_each_for_the_last_time() -> None:
         assert list(found) == naive(ratings, 500 + row, trust)
 
 
+def test_ratings_of_one_second_do_not_see_each_other() -> None:
+    """Days of up to ten ratings; a pair may speak again within one."""
+    ratings = log()
+    ratings = ratings._replace(at=np.floor(ratings.at / (6 * DAY)))
+    timeline = Timeline(ratings)
+    trust = np.ones(ratings.members)
+
+    words, past = timeline.words_before(Block(0, 600))
+    words = weighed(words, trust[ratings.rater[past]])
+
+    for event in range(600):
+        part = slice(words.offsets[event], words.offsets[event + 1])
+        found = zip(words.value[part], words.at[part], words.weight[part], strict=True)
+        assert sorted(found) == sorted(naive(ratings, event, trust))
+        standing = timeline.standing_before(event)
+        assert (ratings.at[standing] < ratings.at[event]).all()
+    dawn = int(np.searchsorted(ratings.at, ratings.at[100]))
+    assert dawn < 100
+    assert founders(ratings, 9, 100).tolist() == founders(ratings, 9, dawn).tolist()
+
+
 @pytest.mark.parametrize("event", [40, 300, 599])
 def test_what_came_later_changes_nothing(event: int) -> None:
     ratings, seeds = log(), np.array([0, 1, 2])
@@ -67,7 +88,7 @@ def test_as_of_the_end_is_what_an_event_after_it_would_see() -> None:
     ratings = log()
     timeline = Timeline(ratings)
     trust = timeline.trust_before(600, np.array([0, 1, 2]))
-    member, now = 4, float(ratings.at[-1])
+    member, now = 4, float(ratings.at[-1]) + 1.0
     after = Ratings(
         ratings.members, np.append(ratings.rater, 9), np.append(ratings.target, member),
         np.append(ratings.value, 1.0), np.append(ratings.at, now),

@@ -133,6 +133,26 @@ def test_drift_is_named_and_may_be_explained(contest: Contest) -> None:
     assert "feature_drift" not in closed(msgspec.structs.replace(moved, explained=(name,)))
 
 
+def test_explained_drift_stays_in_the_judgement_with_its_figure(contest: Contest) -> None:
+    name = contest.challenger.names[1]
+
+    table = judge(msgspec.structs.replace(drifted(contest), explained=(name,)), BOUNDS, TESTED)
+
+    [gate] = [g for g in table.gates if g.name == "feature_drift"]
+    csi = table.explained[name]
+    assert gate.passed
+    assert csi > BOUNDS.csi
+    assert gate.value == round(csi, 6)
+    assert f"explained by a person: {name} {csi:.2f}" in gate.words
+
+
+def test_an_unknown_explained_feature_is_refused(contest: Contest) -> None:
+    with pytest.raises(RegistryRefused, match="no feature star_sign") as refused:
+        judge(msgspec.structs.replace(contest, explained=("star_sign",)), BOUNDS, TESTED)
+
+    assert refused.value.code == "explained_unknown"
+
+
 def test_failed_self_test_closes_the_table(contest: Contest) -> None:
     broken = msgspec.structs.replace(TESTED[0], passed=False)
 
@@ -165,6 +185,60 @@ def test_groups_too_small_for_fairness_are_named_and_not_judged(contest: Contest
 
     assert (gate.passed, gate.value) == (True, None)
     assert gate.words.endswith("not measured")
+
+
+def test_fairness_that_is_held_and_cannot_be_measured_is_not_passed(contest: Contest) -> None:
+    nobody = np.full(len(contest.champion), 400)
+    harsh = msgspec.structs.replace(
+        changed(contest, points=nobody),
+        champion=msgspec.structs.replace(contest.champion, points=nobody),
+    )
+
+    gates = {g.name: g for g in judge(harsh, BOUNDS, TESTED).gates}
+
+    for name in ("impact_ratio", "impact_drop", "opportunity_gap"):
+        assert (gates[name].passed, gates[name].value) == (False, None)
+        assert gates[name].words.endswith("cannot be measured on these rows")
+
+
+def test_one_attribute_without_a_figure_closes_the_gate_beside_a_sound_one(
+    contest: Contest,
+) -> None:
+    """The newest half has no good row; whichever attribute is named first."""
+    half = (np.arange(len(contest.champion)) < 600).astype(np.int64)
+    label = np.where(half == 1, 1, contest.champion.label)
+    age = Grouping(labels=("young", "old"), code=half)
+    sex = contest.champion.protected["sex"]
+    for protected in ({"age": age, "sex": sex}, {"sex": sex, "age": age}):
+        unknown = msgspec.structs.replace(
+            changed(contest, label=label, protected=protected),
+            champion=msgspec.structs.replace(contest.champion, label=label, protected=protected),
+        )
+
+        assert "opportunity_gap" in closed(unknown)
+
+
+def test_calibration_of_no_group_is_not_passed(contest: Contest) -> None:
+    few = np.arange(600)  # no group expects a hundred bads
+    small = msgspec.structs.replace(
+        contest, challenger=contest.challenger.take(few), champion=contest.champion.take(few)
+    )
+
+    [gate] = [g for g in judge(small, BOUNDS, TESTED).gates if g.name == "group_calibration"]
+
+    assert (gate.passed, gate.value) == (False, None)
+    assert "of 0 groups" in gate.words
+
+
+def test_swap_set_says_both_rates_and_the_interval(contest: Contest) -> None:
+    [gate] = [g for g in judge(lenient_on_the_bad(contest), BOUNDS, TESTED).gates
+              if g.name == "swap_set"]  # fmt: skip
+
+    assert (gate.passed, gate.value, gate.bound) == (False, 1.0, "<= 0")
+    assert gate.words == (
+        "1.0000 bad of 44 newly approved deals, 0.0000 of 378 newly refused ones: "
+        "+1.0000 (+1.0000 to +1.0000 in 90% of resamples of members)"
+    )
 
 
 @pytest.mark.parametrize(

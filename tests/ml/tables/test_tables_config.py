@@ -108,6 +108,9 @@ def test_shipped_configs_have_the_reported_folds_and_no_protected_feature(name: 
         ("label_missing", "trade,bad", "trade,worse", "bad"),
         ("wrong_kind", "2,0,1,short", "2,0,much,short", "'much'"),
         ("wrong_kind", "2,0,1,short", "2,0,inf,short", "'inf'"),
+        ("wrong_kind", "2,0,1,short", "2,0,-1e300,short", "'-1e300' is beyond"),
+        ("wrong_kind", "2,0,1,short", "2,0,nan,short", "'nan' is not a number"),
+        ("wrong_kind", "2,0,1,short", "2,0,1_000,short", "'1_000' is not a number"),
         ("wrong_kind", "2,0,1,short", "2,0,1,endless", "'endless'"),
         ("label_invalid", "2,0,1,short,c,0", "2,0,1,short,c,", "1 rows"),
         ("label_invalid", "2,0,1,short,c,0", "2,0,1,short,c,maybe", "3 values"),
@@ -189,3 +192,13 @@ def test_refuses_dates_that_go_back_or_are_none(tmp_path: Path) -> None:
     assert read_table(put(tmp_path, text, "t.csv"), config(tmp_path, dated)).label.sum() == 14
     assert refusal(tmp_path, "\n".join(lines()), dated).code == "dates_out_of_order"
     assert refusal(tmp_path, text.replace("2025-01-03", "soon"), dated).code == "wrong_kind"
+
+
+@pytest.mark.parametrize("place", [2, 3, 4], ids=["late", "term", "trade"])
+def test_a_column_of_gaps_alone_is_refused(tmp_path: Path, place: int) -> None:
+    head, *body = (line.split(",") for line in lines())
+    text = "\n".join(",".join([*row[:place], "NA", *row[place + 1 :]]) for row in body)
+
+    found = refusal(tmp_path, ",".join(head) + "\n" + text)
+
+    assert (found.code, found.detail) == ("wrong_kind", f"{head[place]} is missing in every row")

@@ -1,11 +1,15 @@
 """Appeals: contested by their member alone, decided by two of the staff, replayable to the bit."""
 
+import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import msgspec
 import pytest
 
 from handsel.foundation.core.errors import Invalid, NotFound, Problem
@@ -15,6 +19,7 @@ from handsel.people.credit import appeals, deciding, history, queries, service
 from handsel.people.credit.assessment import scores_of
 from handsel.people.credit.errors import (
     AnswerMissing,
+    AppealCounterparty,
     AppealDecided,
     AppealNeedsSecond,
     AppealNotProposed,
@@ -22,11 +27,12 @@ from handsel.people.credit.errors import (
     FactRetracted,
     NothingUpheld,
     OwnAppeal,
+    ProposalChanged,
     TooManyAppeals,
 )
 from handsel.people.credit.models import models_in
 from handsel.people.credit.schemas import Fact
-from handsel.people.credit.views import AppealInput, AppealView
+from handsel.people.credit.views import AppealInput, AppealState, AppealView
 from handsel_ml.contract import FactKind
 from tests.factories.members import Member, add_member
 from tests.people.credit.deals import good_deals
@@ -48,6 +54,10 @@ class Case:
     async def filed(self, tx: Tx, *facts: UUID) -> UUID:
         return decode("apl", (await self.file(tx, *facts)).id)
 
+    async def agree(self, tx: Tx, appeal: UUID, by: UUID | None = None) -> AppealState:
+        """Confirm what is proposed now; the second member of staff, unless somebody else."""
+        return await deciding.confirm(tx, by or self.second.id, appeal, await digest(tx, appeal))
+
 
 @pytest.fixture
 async def case(tx: Tx) -> Case:
@@ -57,11 +67,7 @@ async def case(tx: Tx) -> Case:
 async def _case(tx: Tx) -> Case:
     me, *others = [await add_member(tx) for _ in range(4)]
     staff = [await add_member(tx) for _ in range(3)]
-    await tx.execute("SET LOCAL ROLE handsel_owner")
-    await tx.execute(
-        "UPDATE people.members SET is_staff = true WHERE id = ANY ($1)", [s.id for s in staff]
-    )
-    await tx.execute("RESET ROLE")
+    await _appoint(tx, *staff)
     made = Case(me, others[0], staff)
     deals = good_deals(tx, me, others)
     service.record(tx, [*deals, _dispute(tx, me, others[0]), _dispute(tx, others[0], me)])
@@ -77,6 +83,14 @@ async def _case(tx: Tx) -> Case:
     return made
 
 
+async def _appoint(tx: Tx, *members: Member) -> None:
+    await tx.execute("SET LOCAL ROLE handsel_owner")
+    await tx.execute(
+        "UPDATE people.members SET is_staff = true WHERE id = ANY ($1)", [m.id for m in members]
+    )
+    await tx.execute("RESET ROLE")
+
+
 def _dispute(tx: Tx, about: Member, other: Member) -> Fact:
     return Fact(
         member_id=about.id,
@@ -87,6 +101,16 @@ def _dispute(tx: Tx, about: Member, other: Member) -> Fact:
         counterparty_id=other.id,
         role="seller",
     )
+
+
+async def digest(tx: Tx, appeal: UUID) -> str:
+    """What names the proposal of now."""
+    found = await tx.fetchval(
+        "SELECT proposal || jsonb_build_object('proposed_by', proposed_by)"
+        "  FROM people.appeals WHERE id = $1",
+        appeal,
+    )
+    return msgspec.convert(found, deciding.Proposal).digest() if found else ""
 
 
 async def everything(tx: Tx) -> list[Any]:
@@ -169,7 +193,7 @@ async def test_two_staff_take_a_wrong_fact_out_and_the_score_rises(tx: Tx, case:
 
     await deciding.propose(tx, case.first.id, appeal, [case.lost], "The ruling was reversed")
     untouched = await service.refresh(tx, case.me.id)
-    outcome = await deciding.confirm(tx, case.second.id, appeal)
+    outcome = await case.agree(tx, appeal)
     after = await service.refresh(tx, case.me.id)
     await tx.flush()
 
@@ -202,7 +226,7 @@ async def test_an_older_snapshot_is_made_again_to_the_bit(tx: Tx, case: Case) ->
     before = await service.refresh(tx, case.me.id)
     appeal = await case.filed(tx, case.lost)
     await deciding.propose(tx, case.first.id, appeal, [case.lost], "Wrong")
-    await deciding.confirm(tx, case.second.id, appeal)
+    await case.agree(tx, appeal)
     await service.refresh(tx, case.me.id)
     await tx.flush()
 
@@ -220,7 +244,7 @@ async def test_an_assessment_of_the_same_moment_comes_after_it(database: Databas
 
     async def at_once(tx: Tx) -> tuple[int, bool]:
         await deciding.propose(tx, case.first.id, appeal, [case.lost], "Wrong")
-        await deciding.confirm(tx, case.second.id, appeal)
+        await case.agree(tx, appeal)
         snapshot = await service.refresh(tx, case.me.id)
         moment = await tx.fetchval("SELECT retracted_at FROM people.fact_retractions")
         return snapshot.facts_seen, moment == tx.now < snapshot.as_of
@@ -232,7 +256,7 @@ async def test_the_other_side_of_the_deal_keeps_its_own_fact(tx: Tx, case: Case)
     theirs = await queries.facts_before(tx, case.other.id, tx.now + timedelta(days=1))
     appeal = await case.filed(tx, case.lost)
     await deciding.propose(tx, case.first.id, appeal, [case.lost], "Wrong")
-    await deciding.confirm(tx, case.second.id, appeal)
+    await case.agree(tx, appeal)
     await tx.flush()
 
     assert await queries.facts_before(tx, case.other.id, tx.now + timedelta(days=1)) == theirs
@@ -243,7 +267,7 @@ async def test_upheld_in_part_keeps_the_rest(tx: Tx, case: Case) -> None:
     appeal = await case.filed(tx, case.lost, case.settled)
     await deciding.propose(tx, case.first.id, appeal, [case.lost], "Only the dispute was wrong")
 
-    outcome = await deciding.confirm(tx, case.second.id, appeal)
+    outcome = await case.agree(tx, appeal)
     await tx.flush()
 
     assert outcome == "partly"
@@ -271,19 +295,124 @@ async def test_nobody_decides_alone_or_about_themselves(tx: Tx, case: Case) -> N
     appeal = await case.filed(tx, case.lost)
     me, first, second = case.me.id, case.first.id, case.second.id
 
-    await refused(tx, AppealNotProposed, lambda: deciding.confirm(tx, first, appeal))
+    await refused(tx, AppealNotProposed, lambda: case.agree(tx, appeal, first))
     await refused(tx, OwnAppeal, lambda: deciding.propose(tx, me, appeal, [case.lost], "Mine"))
     await deciding.propose(tx, first, appeal, [case.lost], "Wrong")
-    await refused(tx, AppealNeedsSecond, lambda: deciding.confirm(tx, first, appeal))
-    await refused(tx, OwnAppeal, lambda: deciding.confirm(tx, me, appeal))
+    await refused(tx, AppealNeedsSecond, lambda: case.agree(tx, appeal, first))
+    await refused(tx, OwnAppeal, lambda: case.agree(tx, appeal, me))
     await refused(tx, OwnAppeal, lambda: deciding.deny(tx, me, appeal, "No"))
 
-    await deciding.confirm(tx, second, appeal)
-    await refused(tx, AppealDecided, lambda: deciding.confirm(tx, second, appeal))
+    await case.agree(tx, appeal, second)
+    await refused(tx, AppealDecided, lambda: case.agree(tx, appeal, second))
     await refused(tx, AppealDecided, lambda: deciding.deny(tx, second, appeal, "No"))
     await refused(
         tx, AppealDecided, lambda: deciding.propose(tx, second, appeal, [case.lost], "Again")
     )
+
+
+async def test_what_was_not_seen_is_not_confirmed(tx: Tx, case: Case) -> None:
+    appeal = await case.filed(tx)
+    first, second, third = case.first.id, case.second.id, case.third.id
+    await deciding.propose(tx, first, appeal, [case.lost], "One dispute was wrong")
+    _, seen = await deciding.read(tx, second, appeal)
+    assert seen is not None
+
+    for by, facts, answer in (
+        (first, [case.lost, case.settled], "One dispute was wrong"),
+        (first, [case.lost], "All of it was wrong"),
+        (third, [case.lost], "One dispute was wrong"),
+    ):
+        await deciding.propose(tx, by, appeal, facts, answer)
+        await refused(
+            tx, ProposalChanged, lambda: deciding.confirm(tx, second, appeal, seen.digest())
+        )
+    await deciding.propose(tx, first, appeal, [case.lost], "One dispute was wrong")
+
+    assert await deciding.confirm(tx, second, appeal, seen.digest()) == "upheld"
+
+
+async def test_the_other_side_of_a_fact_does_not_decide_on_it(tx: Tx, case: Case) -> None:
+    await _appoint(tx, case.other)
+    other, named, open_to_all = case.other.id, await case.filed(tx, case.lost), await case.filed(tx)
+
+    await refused(
+        tx, AppealCounterparty, lambda: deciding.propose(tx, other, named, [case.lost], "Fine")
+    )
+    await refused(tx, AppealCounterparty, lambda: deciding.deny(tx, other, named, "No"))
+    await refused(
+        tx, AppealCounterparty,
+        lambda: deciding.propose(tx, other, open_to_all, [case.lost], "Found it"),
+    )  # fmt: skip
+    for appeal in (named, open_to_all):
+        await deciding.propose(tx, case.first.id, appeal, [case.lost], "Wrong")
+        await refused(tx, AppealCounterparty, partial(case.agree, tx, appeal, other))
+
+    assert await case.agree(tx, named) == "upheld"
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["found by staff", "named"])
+async def test_a_fact_is_not_contested_while_it_is_taken_out(
+    database: Database, named: bool
+) -> None:
+    case = await database.run(_case)
+    appeal = await database.run(lambda tx: case.filed(tx, *[case.lost] * named))
+    await database.run(lambda tx: deciding.propose(tx, case.first.id, appeal, [case.lost], "Wrong"))
+    attempts: list[int] = []
+    began = asyncio.Event()
+
+    async def file(tx: Tx) -> AppealView:
+        attempts.append(await tx.fetchval("SELECT pg_backend_pid()"))
+        began.set()
+        return await case.file(tx, case.lost)
+
+    async def confirm(tx: Tx) -> asyncio.Task[AppealView]:
+        await case.agree(tx, appeal)
+        filing = asyncio.create_task(database.run(file))
+        await began.wait()
+        while not await tx.fetchval("SELECT cardinality(pg_blocking_pids($1)) > 0", attempts[0]):
+            assert not filing.done()
+        return filing
+
+    filing = await database.run(confirm)
+
+    with pytest.raises(FactRetracted):
+        await filing
+    assert len(attempts) == 1  # no deadlock: it did not have to begin again
+    async with database.reading() as conn:
+        found = await conn.fetch("SELECT id FROM people.appeals WHERE member_id = $1", case.me.id)
+    assert [row["id"] for row in found] == [appeal]
+
+
+async def test_the_audit_chain_keeps_no_words(tx: Tx, case: Case) -> None:
+    appeal = await case.filed(tx, case.lost)
+    await deciding.propose(tx, case.first.id, appeal, [case.lost], "A private answer")
+    await case.agree(tx, appeal)
+    await deciding.deny(tx, case.first.id, await case.filed(tx), "A private answer")
+    await tx.flush()
+
+    rows = await tx.fetch(
+        "SELECT action, body FROM foundation.audit_entries WHERE stream = 'credit' ORDER BY id"
+    )
+
+    said = hashlib.sha256(b"It was not like that").hexdigest()
+    answer = hashlib.sha256(b"A private answer").hexdigest()
+    facts = [str(case.lost)]
+    kept = {row["action"]: row["body"] for row in rows}
+    first = next(row["body"] for row in rows if row["action"] == "appeal_filed")
+    assert not any(
+        words in str(row["body"]) for row in rows for words in ("private", "not like that")
+    )
+    assert (first["words_sha256"], first["facts"]) == (said, facts)
+    assert kept["appeal_proposed"] == {
+        "appeal_id": str(appeal), "facts": facts, "answer_sha256": answer,
+    }  # fmt: skip
+    assert kept["appeal_upheld"] == {
+        "appeal_id": str(appeal), "answer_sha256": answer,
+        "proposal": {"by": str(case.first.id), "facts": facts},
+    }  # fmt: skip
+    assert (kept["appeal_denied"]["answer_sha256"], kept["appeal_denied"]["proposal"]) == (
+        answer, None,
+    )  # fmt: skip
 
 
 async def test_a_proposal_says_what_was_wrong_and_why(tx: Tx, case: Case) -> None:
@@ -296,7 +425,7 @@ async def test_a_proposal_says_what_was_wrong_and_why(tx: Tx, case: Case) -> Non
     await refused(tx, NotFound, lambda: proposed([case.settled]))
     await refused(tx, AnswerMissing, lambda: proposed([case.lost], "  "))
     await refused(tx, AnswerMissing, lambda: proposed([case.lost], "x" * 801))
-    await refused(tx, NotFound, lambda: deciding.confirm(tx, case.first.id, uuid4()))
+    await refused(tx, NotFound, lambda: deciding.confirm(tx, case.first.id, uuid4(), "x"))
 
 
 async def test_where_no_fact_is_named_staff_may_find_it(tx: Tx, case: Case) -> None:
@@ -308,7 +437,7 @@ async def test_where_no_fact_is_named_staff_may_find_it(tx: Tx, case: Case) -> N
     )  # fmt: skip
     await deciding.propose(tx, case.first.id, appeal, [case.lost], "We found it")
 
-    assert await deciding.confirm(tx, case.second.id, appeal) == "upheld"
+    assert await case.agree(tx, appeal) == "upheld"
     await tx.flush()
     assert await tx.fetchval("SELECT fact_id FROM people.fact_retractions") == case.lost
 
@@ -322,7 +451,9 @@ async def test_whoever_looks_is_written_down(tx: Tx, case: Case) -> None:
     await tx.flush()
 
     assert [one.id for one in found] == [view.id]
-    assert proposal == {"facts": [str(case.lost)], "answer": "Wrong"}
+    assert proposal == deciding.Proposal(
+        proposed_by=case.first.id, facts=(case.lost,), answer="Wrong"
+    )
     row = await tx.fetchrow(
         "SELECT actor_id, subject_id FROM foundation.audit_entries WHERE action = 'appeal_read'"
     )
@@ -350,6 +481,10 @@ async def test_the_database_takes_nothing_out_without_two_of_the_staff(tx: Tx, c
         await attempt((case.other, case.first))
     with pytest.raises(asyncpg.PostgresError, match="not_found"):
         await attempt((case.second, case.first), case.theirs)
+    await _appoint(tx, case.other)
+    for pair in ((case.other, case.first), (case.first, case.other)):
+        with pytest.raises(asyncpg.PostgresError, match="appeal_counterparty"):
+            await attempt(pair)
 
     assert not await tx.fetch("SELECT FROM people.fact_retractions")
 

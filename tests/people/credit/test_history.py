@@ -103,6 +103,24 @@ async def test_history_is_newest_first_and_leaves_out_what_did_not_change(tx: Tx
     assert page.next_cursor is None
 
 
+async def test_history_walks_no_snapshot_that_changed_nothing(tx: Tx) -> None:
+    me = await add_member(tx)
+    for points in (600, *[610] * 30):
+        await store(tx, me, points=points)
+
+    plan = await tx.fetchval(
+        f"EXPLAIN (ANALYZE, FORMAT JSON) {history._CHANGES}", me.id, "social", None, None, 10
+    )
+
+    walked = [node for node in _nodes(plan[0]["Plan"]) if node.get("Alias") == "s"]
+    assert [node["Actual Rows"] for node in walked] == [2]
+    assert sum(node.get("Rows Removed by Filter", 0) for node in walked) <= 1  # the financial one
+
+
+def _nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [plan, *(node for part in plan.get("Plans", []) for node in _nodes(part))]
+
+
 async def test_pages_of_history_join_without_a_gap(tx: Tx) -> None:
     me = await add_member(tx)
     for points in (600, 610, 620):

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import asyncpg
+import msgspec
 import pytest
 
 from handsel.foundation.core.errors import Problem
@@ -15,8 +16,10 @@ from handsel.foundation.db.uow import Database, Tx
 from handsel.front.worker.models import keep_shipped
 from handsel.people.credit import errors, registry, service
 from handsel.people.trust.service import current_policy
+from handsel_ml.bundle import read_bundle, write_bundle
 from handsel_ml.registry.policy import registry_policy
 from handsel_ml.registry.shelf import Shelf
+from handsel_ml.serve import BUNDLES
 from tests.factories.members import create_member
 from tests.people.credit.rivals import (
     SHADOW,
@@ -231,10 +234,49 @@ async def test_rollback_restores_the_former_champion_and_asks_everything_anew(
     assert (gone, await champion(database), snapshot.social.model_id) == ([second], first, first)
     with pytest.raises(errors.GatesNotPassed):
         await database.run(lambda tx: registry.promote(tx, second, shelf))
-    await database.run(lambda tx: registry.roll_back(tx, "social", "back to what ships"))
+    with pytest.raises(errors.ModelSeated):
+        await database.run(lambda tx: registry.roll_back(tx, "social", "meant the same one"))
+    assert await champion(database) == first
+    await database.run(lambda tx: registry.roll_back(tx, "social", "this too", expected=first))
     assert await champion(database) is None
     with pytest.raises(errors.NothingToRollBack):
         await database.run(lambda tx: registry.roll_back(tx, "social", "once more"))
+
+
+async def test_of_two_rollbacks_at_once_one_goes_back(database: Database, shelf: Shelf) -> None:
+    ids: list[str] = []
+    for name, days in (("below", 30), ("above", 60)):
+        model_id = await enter(database, shelf, name, days=days)
+        await make_ready(database, model_id, shelf, ids[-1] if ids else SHIPPED["social"])
+        await database.run(partial(registry.promote, model_id=model_id, shelf=shelf))
+        ids.append(model_id)
+
+    answers = await asyncio.gather(
+        *(
+            database.run(lambda tx: registry.roll_back(tx, "social", "", expected=ids[1]))
+            for _ in range(2)
+        ),
+        return_exceptions=True,
+    )
+
+    assert [ids[1]] in answers
+    assert [type(one) for one in answers if one != [ids[1]]] == [errors.ModelSeated]
+    assert await champion(database) == ids[0]
+
+
+async def test_canary_that_came_meanwhile_is_not_rolled_back_for_another(
+    database: Database, shelf: Shelf
+) -> None:
+    judged_id, other_id = [await enter(database, shelf, name) for name in ("judged", "other")]
+    await make_ready(database, other_id, shelf, SHIPPED["social"])
+    await database.run(lambda tx: registry.canary(tx, other_id, 100, shelf))
+
+    with pytest.raises(errors.ModelSeated):
+        await database.run(
+            lambda tx: registry.roll_back(tx, "social", "", canary=True, expected=judged_id)
+        )
+
+    assert "rolled_back" not in await told(database, other_id)
 
 
 async def test_of_two_promotions_at_once_one_is_judged_against_the_other(
@@ -267,6 +309,27 @@ async def test_registering_again_changes_nothing_and_a_changed_copy_is_found(
 
     assert again == model_id
     assert await told(database, model_id) == ["registered"]
+
+
+@pytest.mark.parametrize(
+    ("as_of", "code"),
+    [
+        ("2095-01-01T00:00:00+00:00", "as_of_in_future"),
+        ("2026-01-01T00:00:00", "as_of_without_zone"),
+        ("in spring", "as_of_invalid"),
+    ],
+)
+async def test_moment_of_training_that_cannot_be_is_refused(
+    database: Database, shelf: Shelf, tmp_path: Path, as_of: str, code: str
+) -> None:
+    text, info = read_bundle(BUNDLES / "social")
+    made = write_bundle(tmp_path / "made", text, msgspec.structs.replace(info, as_of=as_of))
+
+    with pytest.raises(errors.BundleUnusable, match=code):
+        await database.run(lambda tx: registry.register(tx, tmp_path / "made", shelf))
+
+    assert await told(database, made.model_id) == []
+    assert not shelf.root.exists()
 
 
 async def test_candidates_tell_their_states_and_what_ships_is_kept_once(

@@ -145,6 +145,40 @@ async def test_model_that_was_changed_is_found(database: Database, scene: Scene)
     assert all("bundle_tampered" in difference.found for difference in made.differences)
 
 
+async def test_score_that_was_left_out_of_a_decision_is_found(
+    database: Database, scene: Scene
+) -> None:
+    decision = await one_decision(database, scene)
+    await _without_trigger(
+        database,
+        "people.decisions",
+        "UPDATE people.decisions SET inputs = inputs #- '{payer,financial}' WHERE id = $1",
+        decision,
+    )
+
+    [made] = await replayed(database, scene.shelf, 1)
+
+    [left_out] = [one for one in made.differences if one.where == "payer.financial.newest"]
+    assert left_out.recorded == "None"
+    assert not any(place.startswith(("payee.", "payer.social")) for place in places(made))
+
+
+async def test_reason_whose_sense_was_changed_is_found(database: Database, scene: Scene) -> None:
+    await one_decision(database, scene)
+    await _without_trigger(
+        database,
+        "people.score_snapshots",
+        "UPDATE people.score_snapshots SET reasons = jsonb_set(reasons, '{0,unknown}',"
+        " to_jsonb(NOT coalesce((reasons #> '{0,unknown}')::boolean, false)))"
+        " WHERE kind = 'social' AND member_id = $1",
+        scene.members[0].id,
+    )
+
+    [made] = await replayed(database, scene.shelf, 1)
+
+    assert places(made) == {"payer.social.reasons"}
+
+
 async def test_policy_that_was_changed_or_not_kept_is_found(
     database: Database, scene: Scene
 ) -> None:

@@ -1,5 +1,7 @@
-"""Challengers beside the champion: heard, kept apart, never in anybody's way."""
+"""Challengers beside the champion: heard, kept apart, never in anybody's way; and what a model has
+said is taken back when it goes."""
 
+import asyncio
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,9 +9,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database, Tx
 from handsel.front.worker import models as worker
-from handsel.people.credit import canaries, registry, service
+from handsel.people.credit import canaries, registry, rescoring, service
 from handsel.people.credit.schemas import Snapshot
 from handsel_ml.contract import Fact, FactKind, micros
 from handsel_ml.registry.policy import registry_policy
@@ -204,3 +207,92 @@ def test_matured_deals_count_against_the_score_they_were_accepted_under() -> Non
     foretold = {member: [(micros(began), 0.2), (micros(began + timedelta(days=2)), 0.3)]}
 
     assert canaries.matured(facts, foretold, "social", NOW) == (1, 0.5)
+
+
+@pytest.fixture
+async def home(database: Database, settings: Settings) -> Shelf:
+    """The shelf that the worker uses; nobody is left to be scored anew."""
+    await empty_seats(database)
+    while await worker.rescore(database, settings):
+        pass
+    return rescoring.shelf_in(settings.home)
+
+
+async def serves(database: Database, shelf: Shelf, folder: Path, shift: float) -> str:
+    """A new champion."""
+    made = rival(folder, shift=shift)
+    model_id = await database.run(lambda tx: registry.register(tx, made, shelf))
+    await make_ready(database, model_id, shelf, SHIPPED["social"])
+    await database.run(lambda tx: registry.promote(tx, model_id, shelf))
+    return model_id
+
+
+async def said_by(database: Database, member: Member) -> list[str | None]:
+    """The models of a member's social scores, oldest first."""
+    async with database.reading() as conn:
+        rows = await conn.fetch(
+            "SELECT model_id FROM people.score_snapshots WHERE member_id = $1 AND kind = 'social'"
+            " ORDER BY as_of",
+            member.id,
+        )
+    return [row["model_id"] for row in rows]
+
+
+async def test_what_a_model_said_is_taken_back_with_it(
+    database: Database, settings: Settings, home: Shelf, tmp_path: Path
+) -> None:
+    member = await scored(database)
+    before = await refreshed(database, member, home)
+    model_id = await serves(database, home, tmp_path / "harsh", 1.5)
+    while await worker.rescore(database, settings):
+        pass
+    await database.run(lambda tx: registry.roll_back(tx, "social", "too harsh"))
+
+    # Two workers at once: each member is scored anew by one of them.
+    await asyncio.gather(*(worker.rescore(database, settings) for _ in range(2)))
+    async with database.reading() as conn:
+        after = await service.current(conn, member.id)
+    idle = await worker.rescore(database, settings)
+
+    assert await said_by(database, member) == [SHIPPED["social"], model_id, SHIPPED["social"]]
+    assert after is not None
+    assert after.social.points == before.social.points
+    assert idle == 0
+
+
+async def test_failed_scores_are_made_anew_once_the_files_are_back(
+    database: Database, settings: Settings, home: Shelf, tmp_path: Path
+) -> None:
+    model_id = await serves(database, home, tmp_path / "lost", 0.21)
+    home.folder(model_id).rename(tmp_path / "aside")
+    member = await scored(database)
+    failed = await refreshed(database, member, home)
+
+    meanwhile = await worker.rescore(database, settings)
+    (tmp_path / "aside").rename(home.folder(model_id))
+    while await worker.rescore(database, settings):
+        pass
+
+    assert (failed.social.state, meanwhile) == ("failed", 0)
+    assert await said_by(database, member) == [None, model_id]
+
+
+async def test_whoever_leaves_a_canary_is_scored_by_the_champion(
+    database: Database, settings: Settings, home: Shelf, tmp_path: Path
+) -> None:
+    folder = rival(tmp_path / "tried", shift=0.22)
+    model_id = await database.run(lambda tx: registry.register(tx, folder, home))
+    await make_ready(database, model_id, home, SHIPPED["social"])
+    await database.run(lambda tx: registry.canary(tx, model_id, 5_000, home))
+    members = [await create_member(database) for _ in range(8)]
+    for member in members:
+        await refreshed(database, member, home)
+    before = [await said_by(database, member) for member in members]
+    kept = await worker.rescore(database, settings)
+
+    await database.run(lambda tx: registry.canary(tx, model_id, 1, home))
+    moved = await worker.rescore(database, settings)
+
+    assert kept == 0
+    assert moved == before.count([model_id]) > 0
+    assert {(await said_by(database, member))[-1] for member in members} == {SHIPPED["social"]}

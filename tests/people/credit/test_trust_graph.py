@@ -136,6 +136,22 @@ async def test_nobody_else_approves_a_seed(tx: Tx, who: str, problem: type[Probl
     assert await seeds_now(tx) == before
 
 
+async def test_proposal_of_somebody_who_left_is_not_the_first_of_two(tx: Tx) -> None:
+    left, one, two = [await add_staff(tx) for _ in range(3)]
+    vetted = await add_member(tx)
+    await graph.propose_seed(tx, left.id, vetted.id)
+    leaves = "UPDATE people.members SET is_staff = false WHERE id = $1"
+    await as_owner(tx, lambda: tx.execute(leaves, left.id))
+
+    renewed = await graph.propose_seed(tx, one.id, vetted.id)
+    proposed = await seeds_now(tx)
+    approved = await graph.propose_seed(tx, two.id, vetted.id)
+
+    assert (renewed, approved) == (False, True)
+    assert [tuple(row) for row in proposed] == [(vetted.id, one.id, None, None)]
+    assert [tuple(row) for row in await seeds_now(tx)] == [(vetted.id, one.id, two.id, None)]
+
+
 async def test_a_seed_that_is_ended_stays_so(tx: Tx) -> None:
     one, two, vetted = await add_staff(tx), await add_staff(tx), await add_member(tx)
     await graph.propose_seed(tx, one.id, vetted.id)

@@ -23,7 +23,7 @@ from handsel.people.trust.errors import (
 )
 from handsel.people.trust.schemas import Payment, Standing
 from handsel.people.trust.table import Tier
-from handsel_ml.contract import FactKind
+from handsel_ml.contract import FactKind, Role
 from tests.factories.members import Member, add_member, create_member
 from tests.people.trust.parties import T1_KINDS, T2_KINDS, TERMS, give_scores, pair, payment
 
@@ -390,6 +390,7 @@ async def test_the_application_cannot_write_past_the_functions(
 
 async def test_labels_are_counted_once_they_have_matured(tx: Tx) -> None:
     buyer, seller = await pair(tx)
+    sides: list[tuple[Member, Member, Role]] = [(buyer, seller, "buyer"), (seller, buyer, "seller")]
     credit.record(
         tx,
         [
@@ -407,14 +408,74 @@ async def test_labels_are_counted_once_they_have_matured(tx: Tx) -> None:
                 (FactKind.ORDER_FUNDED, (365,)),
             )
             for days in ages
-            for me, other, role in ((buyer, seller, "buyer"), (seller, buyer, "seller"))
+            for me, other, role in sides
         ],
     )
     await tx.flush()
 
     await service.count_labels(tx.conn)
 
-    rows = await tx.fetch("SELECT kind, matured FROM people.label_counts ORDER BY kind")
+    rows = await _label_counts(tx)
     party, _ = await queries.party(tx, buyer.id)
-    assert [tuple(row) for row in rows] == [("financial", 2), ("social", 6)]
+    assert rows == {"financial": 2, "social": 6}
     assert party.matured_labels == 2
+
+
+async def _label_counts(tx: Tx) -> dict[str, int]:
+    rows = await tx.fetch("SELECT kind, matured FROM people.label_counts")
+    return {row["kind"]: row["matured"] for row in rows}
+
+
+async def test_a_refund_says_nothing_of_its_buyers_conduct(tx: Tx) -> None:
+    buyer, seller = await pair(tx)
+    sides: list[tuple[Member, Member, Role]] = [(buyer, seller, "buyer"), (seller, buyer, "seller")]
+    credit.record(
+        tx,
+        [
+            Fact(
+                member_id=me.id,
+                kind=FactKind.ORDER_REFUNDED,
+                source_id="a-refund",
+                happened_at=tx.now - timedelta(days=121),
+                order_id=UUID(int=1),
+                counterparty_id=other.id,
+                role=role,
+            )
+            for me, other, role in sides
+        ],
+    )
+    await tx.flush()
+
+    await service.count_labels(tx.conn)
+
+    assert await _label_counts(tx) == {"financial": 2, "social": 1}
+
+
+async def test_what_was_taken_out_is_no_label(tx: Tx) -> None:
+    buyer, seller = await pair(tx)
+    deal = Fact(
+        member_id=seller.id,
+        kind=FactKind.ORDER_SETTLED,
+        source_id="a-deal",
+        happened_at=tx.now - timedelta(days=121),
+        order_id=UUID(int=1),
+        counterparty_id=buyer.id,
+        role="seller",
+    )
+    other_deal = msgspec.structs.replace(deal, source_id="another", order_id=UUID(int=2))
+    credit.record(tx, [deal, other_deal])
+    await tx.flush()
+    first, second = await add_member(tx), await add_member(tx)
+    await tx.execute("SET LOCAL ROLE handsel_owner")
+    await tx.execute(
+        "WITH appeal AS (INSERT INTO people.appeals (member_id, about, words, filed_at,"
+        "  deadline_at) VALUES ($1, 'social', 'Wrong', $2, $2) RETURNING id)"
+        " INSERT INTO people.fact_retractions SELECT f.id, $1, a.id, 'Wrong', $3, $4, $2"
+        "  FROM people.facts f, appeal a WHERE f.source_id = 'a-deal'",
+        seller.id, tx.now, first.id, second.id,
+    )  # fmt: skip
+    await tx.execute("RESET ROLE")
+
+    await service.count_labels(tx.conn)
+
+    assert await _label_counts(tx) == {"financial": 1, "social": 1}

@@ -24,6 +24,7 @@ def test_version_names_the_text() -> None:
     ("old", "new", "said"),
     [
         ("matured_labels = 1_000", "matured_labels = 999", "matured_labels"),
+        ("matured_labels = 1_000", "matured_labels = 5_001", "matured_labels"),
         ("EUR = 1\n", "EUR = 1.1\n", "reference currency"),
         ("GBP = 1.15", "GBP = 0", "rate of GBP"),
         ("GBP = 1.15", "GBP = nan", "rate of GBP"),

@@ -10,6 +10,7 @@ from handsel.deals.orders.moves import Move
 from handsel.deals.orders.queries import Order
 from handsel.deals.orders.registry import ACTIONS, GUARDS, WRITES, processes
 from handsel.deals.orders.schemas import MoneyLine, OrderView, TransitionInput
+from handsel.deals.orders.terms import late_from
 from handsel.deals.orders.timing import timer_columns, timers_of
 from handsel.deals.orders.views import promise_of, view_of
 from handsel.deals.process import engine
@@ -121,7 +122,8 @@ async def apply(tx: Tx, move: Move, process: Process, chosen: Transition) -> Non
         dues,
         reminders,
     )
-    tell(tx, order, process, event_of(order, process, chosen, move.role, lines, timers))
+    event = event_of(order, process, chosen, move.role, lines, timers)
+    tell(tx, order, process, event | {"was": before})
 
 
 async def _keep_or_free(tx: Tx, order: Order, process: Process, before: str) -> None:
@@ -189,6 +191,7 @@ def event_of(
         "promise": promise_of(order, process, timers),
         "at": order.entered_at,
         "due_at": order.due_at,
+        "late_from": late_from(order.terms),
         "deadline": timers[0].due_at if timers else None,
         "amount_minor": order.amount,
         "net_minor": order.net_minor,

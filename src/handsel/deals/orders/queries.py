@@ -9,6 +9,7 @@ import asyncpg
 import msgspec
 
 from handsel.deals.orders.schemas import Move, Terms
+from handsel.deals.orders.terms import late_from
 from handsel.foundation.core.errors import NotFound
 from handsel.foundation.db.pool import Connection
 from handsel.foundation.db.uow import Tx
@@ -166,14 +167,17 @@ async def moves(conn: Connection, order_id: UUID) -> list[Move]:
 
 
 async def delivered_on_time(conn: Connection, order_id: UUID) -> bool:
-    """Whether the seller's delivery came by the agreed time; what has none was never late."""
-    on_time: bool = await conn.fetchval(
-        "SELECT coalesce((SELECT m.at <= o.due_at FROM deals.moves m"
-        "  JOIN deals.orders o ON o.id = m.order_id WHERE m.order_id = $1"
-        "  AND m.transition = 'deliver' ORDER BY m.seq DESC LIMIT 1), true)",
+    """Whether the seller's first delivery was not late; what has none was never late."""
+    row = await conn.fetchrow(
+        "SELECT m.at, o.terms::text AS terms FROM deals.moves m"
+        " JOIN deals.orders o ON o.id = m.order_id"
+        " WHERE m.order_id = $1 AND m.transition = 'deliver' ORDER BY m.seq LIMIT 1",
         order_id,
     )
-    return on_time
+    if row is None:
+        return True
+    at: datetime = row["at"]
+    return at <= late_from(msgspec.json.decode(row["terms"], type=Terms))
 
 
 async def made_at(conn: Connection, order_id: UUID, transition: str) -> datetime | None:

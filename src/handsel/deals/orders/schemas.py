@@ -15,7 +15,7 @@ Note = Annotated[str, msgspec.Meta(max_length=2000)]
 class OrderInput(Input):
     """Order one or more units of a priced listing. ``starts_at`` is when it should happen; without
     it, the work is due within 14 days. What is booked by time needs it, and ``ends_at`` where the
-    unit is neither the hour nor the day."""
+    unit is neither the hour nor the day; what is not is late eight hours after its start."""
 
     listing_id: Annotated[str, msgspec.Meta(max_length=64)]
     starts_at: datetime | None = None

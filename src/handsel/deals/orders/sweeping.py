@@ -89,7 +89,7 @@ def _apply_many(
         columns = timer_columns(running, order.entered_at)
         timers += [(order.id, *timer) for timer in zip(*columns, strict=True)]
         event = event_of(order, process, chosen, SYSTEM, paid, running)
-        tell(tx, order, process, event)
+        tell(tx, order, process, event | {"was": before})
     tx.call("deals.move_orders", _MOVES, *_columns(moves, 7), *_columns(timers, 4))
 
 

@@ -20,6 +20,9 @@ EARLIEST_START = timedelta(hours=2)
 PAYMENT_WINDOW = "PT15M"
 #: Within how long work that was done first is paid.
 PAYMENT_TERM = "P7D"
+#: Work whose start was agreed and whose end was not may take so long before it is late: whoever
+#: comes at nine has until five.
+WORKING_DAY = timedelta(hours=8)
 LATEST_START = timedelta(days=60)  # with delivery and inspection it stays below the longest hold
 
 
@@ -30,6 +33,14 @@ def due_at(starts_at: datetime | None, now: datetime) -> datetime:
     if starts_at.tzinfo is None or not now + EARLIEST_START <= starts_at <= now + LATEST_START:
         raise InvalidStart
     return starts_at
+
+
+def late_from(terms: Terms) -> datetime:
+    """After when a delivery is late: when it is due, but a working day after an agreed start that
+    has no agreed end, since nobody may deliver before the start."""
+    if terms.starts_at is None or terms.ends_at is not None:
+        return terms.due_at
+    return max(terms.due_at, terms.starts_at + WORKING_DAY)
 
 
 _UNITS = {"per_hour": timedelta(hours=1), "per_day": timedelta(days=1)}

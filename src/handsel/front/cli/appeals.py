@@ -4,7 +4,6 @@ Who acts is named by ``--as``: a member of staff. Whoever may use the command li
 who they are; that two different members change a score is checked here as everywhere.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
@@ -55,7 +54,8 @@ def list_appeals(
 
 @app.command("show")
 def show_appeal(appeal: _Appeal, staff: _Staff) -> None:
-    """An appeal as its member sees it, and what is proposed. That you looked is logged."""
+    """An appeal as its member sees it, and what is proposed, with the digest by which it is
+    confirmed. That you looked is logged."""
     import msgspec
 
     from handsel.people.credit import deciding
@@ -64,8 +64,12 @@ def show_appeal(appeal: _Appeal, staff: _Staff) -> None:
     view, proposal = _run(staff, lambda tx, by: deciding.read(tx, by, wanted))
     shown: dict[str, Any] = {"appeal": view, "proposal": None}
     if proposal is not None:
-        facts = [encode("fct", UUID(fact)) for fact in proposal["facts"]]
-        shown["proposal"] = proposal | {"facts": facts}
+        shown["proposal"] = {
+            "digest": proposal.digest(),
+            "proposed_by": encode("mem", proposal.proposed_by),
+            "facts": [encode("fct", fact) for fact in proposal.facts],
+            "answer": proposal.answer,
+        }
     print(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode())
 
 
@@ -88,12 +92,18 @@ def propose(
 
 
 @app.command("confirm")
-def confirm(appeal: _Appeal, staff: _Staff) -> None:
-    """Confirm what somebody else has proposed: it takes effect."""
+def confirm(
+    appeal: _Appeal,
+    staff: _Staff,
+    proposal: Annotated[
+        str, typer.Option(help="The digest of what you have seen: see show.", show_default=False)
+    ],
+) -> None:
+    """Confirm what somebody else has proposed and you have seen: it takes effect."""
     from handsel.people.credit import deciding
 
     wanted = _id("apl", appeal)
-    outcome = _run(staff, lambda tx, by: deciding.confirm(tx, by, wanted))
+    outcome = _run(staff, lambda tx, by: deciding.confirm(tx, by, wanted, proposal))
     say(f"{appeal} is {'partly upheld' if outcome == 'partly' else outcome}.")
 
 
@@ -116,23 +126,14 @@ def _id(prefix: str, text: str) -> UUID:
 
 
 def _run(staff: str, work: "Callable[[Tx, UUID], Awaitable[T]]") -> T:
-    from handsel.foundation.db.pool import connect
-    from handsel.foundation.db.uow import begin
     from handsel.front.cli.database import open_database
+    from handsel.front.cli.transaction import run_in
     from handsel.people.members import service as members
 
-    async def run(url: str) -> T:
-        conn = await connect(url)
-        try:
-            async with begin(conn) as tx:
-                by = await members.find_staff(tx, staff)
-                if by is None:
-                    raise UserError(f"{staff} is no member of staff.")
-                return await work(tx, by)
-        finally:
-            await conn.close()
+    async def known(tx: "Tx") -> T:
+        by = await members.find_staff(tx, staff)
+        if by is None:
+            raise UserError(f"{staff} is no member of staff.")
+        return await work(tx, by)
 
-    try:
-        return asyncio.run(run(open_database(load())))
-    except Problem as problem:
-        raise UserError(f"{problem.detail} ({problem.code}).") from None
+    return run_in(open_database(load()), known)

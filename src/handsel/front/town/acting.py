@@ -15,6 +15,7 @@ import msgspec
 from handsel.catalog.listings.schemas import ListingCreate, Point, Price
 from handsel.deals.disputes.rulings import Ruling, Split
 from handsel.deals.orders.schemas import OrderView
+from handsel.deals.orders.terms import WORKING_DAY
 from handsel.foundation.core.errors import Problem
 from handsel.foundation.core.ids import decode
 from handsel.foundation.core.money import BPS
@@ -160,7 +161,7 @@ class Player:
             )
             self._listings[key] = await self._actors.offer(self._who(deal.seller), data)
         buyer = self._who(deal.buyer)
-        starts_at = self._due(deal) if deal.by_appointment else None
+        starts_at = self._starts(deal) if deal.by_appointment else None
         order = await self._actors.order(
             buyer, self._listings[key], "pay_after" if deal.promised else "service", starts_at
         )
@@ -175,6 +176,10 @@ class Player:
 
     def _due(self, deal: Deal) -> datetime:
         return EPOCH + timedelta(microseconds=deal.due) + self._played.shift
+
+    def _starts(self, deal: Deal) -> datetime:
+        """When they meet; what is paid after has no other way to agree on when it is done by."""
+        return self._due(deal) - (WORKING_DAY if deal.promised else timedelta())
 
     async def _provide(self, deal: Deal) -> None:
         """Whoever lacks money in the script pays in what is missing."""

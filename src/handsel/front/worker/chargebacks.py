@@ -1,5 +1,6 @@
 """What follows from a chargeback: its orders, its evidence, who is told, what the scores learn."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
@@ -153,12 +154,15 @@ def _params(body: dict[str, Any], member: str, titles: list[str]) -> dict[str, s
 
 
 async def _learn(tx: Tx, event: Event) -> None:
-    """A fact about the payer for each order; money that was in no order tells nothing of a deal."""
+    """A fact about the payer for each order, of all its parts together; money that was in no order
+    tells nothing of a deal."""
     body = event.payload
     payer = UUID(body["member_id"])
-    found = []
+    found, taken = [], Counter[UUID]()
     for part in body["orders"]:
-        order, _ = await orders.facts(tx.conn, UUID(part["order_id"]))
+        taken[UUID(part["order_id"])] += part["amount_minor"]
+    for order_id in _orders(event):
+        order, _ = await orders.facts(tx.conn, order_id)
         found.append(
             Fact(
                 member_id=payer,
@@ -168,7 +172,7 @@ async def _learn(tx: Tx, event: Event) -> None:
                 order_id=order.id,
                 counterparty_id=order.provider_id,
                 role="buyer",
-                amount_minor=trust.in_reference(part["amount_minor"], body["currency"]),
+                amount_minor=trust.in_reference(taken[order_id], body["currency"]),
             )
         )
     credit.record(tx, found)

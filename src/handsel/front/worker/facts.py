@@ -39,7 +39,10 @@ _ORDER: dict[tuple[str, str | None], tuple[FactKind | None, FactKind | None]] = 
         _K.ORDER_CANCELLED_BY_OTHER,
         _K.ORDER_CANCELLED_BY_OTHER,
     ),
-    ("unreturned", "give_up"): (_K.ITEM_UNRETURNED, _K.ORDER_CANCELLED_BY_OTHER),
+    ("unreturned", None): (_K.ITEM_UNRETURNED, _K.ORDER_CANCELLED_BY_OTHER),
+    # The bank took it back. That it was lost is a fact of its own, about the buyer; this ends the
+    # deal: with a label for the buyer, with none for the seller, whose doing it was not.
+    ("charged_back", None): (_K.ORDER_REFUNDED, _K.ORDER_CANCELLED_BY_OTHER),
     # A debt that later income has paid; one that nobody asks for any more; one that was given up.
     ("collected", None): (_K.ORDER_SETTLED, _K.ORDER_SETTLED),
     ("waived", None): (_K.ORDER_CANCELLED_BY_OTHER, _K.ORDER_CANCELLED_BY_OTHER),
@@ -62,12 +65,18 @@ _WITH_MONEY = {
     _K.NO_SHOW,
     _K.ITEM_UNRETURNED,
 }
-#: What comes late or in time, and the move by which the house had said that it was late.
+#: Where a bank ends no deal: it had not begun with an acceptance, or it had ended before.
+_NO_DEAL = {"funded", "reserved", "paid", "sent", "shared", "unreturned"}
+#: Where the seller comes to the buyer, or delivers: a rented thing is fetched by who rents it.
+_SELLER_COMES = {"service", "pay_after", "milestone"}
+#: What comes late or in time, and the move by which the house had said that it was late. A thing is
+#: back by a code or its owner's word; by the renter's word alone, once its owner has let it be.
 _LATE_BY = {
     ("pay_after", "pay"): "fall_overdue",
     ("rental", "return_thing"): "fall_late",
-    ("rental", "declare_return"): "fall_late",
     ("rental", "confirm_return"): "fall_late",
+    ("rental", "pass_inspection"): "fall_late",
+    ("rental", "auto_return"): "fall_late",
 }
 #: Silence that was longer than this is no late answer: they have begun to talk anew.
 _ANSWER_WITHIN = timedelta(days=7)
@@ -85,27 +94,32 @@ def late_by(event: Event) -> str | None:
     return _LATE_BY.get((event.payload["process"], event.payload["transition"]))
 
 
-def of_order(event: Event, reference_minor: int, late_since: datetime | None = None) -> list[Fact]:
+def of_order(event: Event, reference_minor: int, late: timedelta | None = None) -> list[Fact]:
     """The facts of an order's move; ``reference_minor`` is its amount in the reference unit,
-    ``late_since`` when it made the move that ``late_by`` names, if it did."""
+    ``late`` how long after the move that ``late_by`` names, if it was made."""
     state = event.topic.removeprefix("order.")
     if state == "delivered":
-        return [_delivery(event)]
+        # Once: what comes after changes or a dispute says nothing of who keeps to a time.
+        return [_delivery(event)] if event.payload["transition"] == "deliver" else []
     if state == "defaulted":
         return [_about(event, "buyer", _K.PAY_AFTER_DEFAULT, reference_minor)]
     if late_by(event) is not None:
-        return [_in_time_or_late(event, reference_minor, late_since)]
+        return [_in_time_or_late(event, reference_minor, late)]
     return [*_ended(event, state, reference_minor), *_promised(event, state, reference_minor)]
 
 
 def _ended(event: Event, state: str, reference_minor: int) -> list[Fact]:
     """What the table says of both sides."""
     body = event.payload
+    move = body["transition"]
+    if state == "charged_back" and body.get("was") in _NO_DEAL:
+        return []
     late = datetime.fromisoformat(body["at"]) >= datetime.fromisoformat(body["due_at"])
-    if state == "cancelled" and body["transition"] == "cancel" and late:
-        # The agreed time passed without a delivery: it is the seller who did not come.
-        state, body = "cancelled", {**body, "transition": "uphold_no_show"}
-    kinds = _ORDER.get((state, body["transition"])) or _ORDER.get((state, None), (None, None))
+    if (state, move) == ("cancelled", "cancel") and late:
+        # The agreed time passed without a delivery: it is the seller who did not come. That
+        # nothing was handed over is nobody's fault.
+        move = "uphold_no_show" if body["process"] in _SELLER_COMES else "not_handed_over"
+    kinds = _ORDER.get((state, move)) or _ORDER.get((state, None), (None, None))
     roles: tuple[Role, Role] = ("buyer", "seller")
     return [
         _about(event, role, kind, reference_minor if kind in _WITH_MONEY else 0)
@@ -186,16 +200,13 @@ def _promised(event: Event, state: str, reference_minor: int) -> list[Fact]:
     return [_about(event, "buyer", _K.PAY_AFTER_PROMISED, reference_minor)]
 
 
-def _in_time_or_late(event: Event, reference_minor: int, late_since: datetime | None) -> Fact:
+def _in_time_or_late(event: Event, reference_minor: int, overdue: timedelta | None) -> Fact:
     """A payment afterwards, or the return of what was lent: the first word of it counts."""
     paid = event.payload["process"] == "pay_after"
     in_time = _K.PAY_AFTER_PAID if paid else _K.ITEM_RETURNED
     late = _K.PAY_AFTER_LATE if paid else _K.ITEM_RETURNED_LATE
     source = f"{event.payload['order_id']}:{'paid' if paid else 'returned'}"
-    seconds = None
-    if late_since is not None:
-        at = datetime.fromisoformat(event.payload["at"])
-        seconds = max(int((at - late_since).total_seconds()), 1)
+    seconds = None if overdue is None else max(int(overdue.total_seconds()), 1)
     kind, amount = in_time if seconds is None else late, reference_minor if paid else 0
     return msgspec.structs.replace(
         _about(event, "buyer", kind, amount, value=seconds), source_id=source
@@ -203,12 +214,13 @@ def _in_time_or_late(event: Event, reference_minor: int, late_since: datetime | 
 
 
 def _delivery(event: Event) -> Fact:
-    late = datetime.fromisoformat(event.payload["at"]) - datetime.fromisoformat(
-        event.payload["due_at"]
-    )
-    seconds = int(late.total_seconds())
+    body = event.payload
+    # An event of before there was such a moment has only when it was due.
+    due = datetime.fromisoformat(body.get("late_from", body["due_at"]))
+    seconds = int((datetime.fromisoformat(body["at"]) - due).total_seconds())
     kind = _K.DELIVERED_LATE if seconds > 0 else _K.DELIVERED_ON_TIME
-    return _about(event, "seller", kind, 0, value=seconds if seconds > 0 else None)
+    fact = _about(event, "seller", kind, 0, value=seconds if seconds > 0 else None)
+    return msgspec.structs.replace(fact, source_id=f"{body['order_id']}:delivered")
 
 
 def _about(

@@ -1,6 +1,7 @@
 """The jobs by name. Each effect happens once: it is noted with the event in its transaction."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from handsel.catalog.search import jobs as search
@@ -131,10 +132,18 @@ async def _credit_of_order(tx: Tx, event: Event) -> None:
     if body["currency"] == MINUTE:
         return  # hours are no money, and say nothing of who pays back
     amount = trust.in_reference(body["amount_minor"], body["currency"])
-    late_by, late_since = facts.late_by(event), None
-    if late_by is not None:
-        late_since = await orders.made_at(tx.conn, UUID(body["order_id"]), late_by)
-    await _record(tx, facts.of_order(event, amount, late_since))
+    await _record(tx, facts.of_order(event, amount, await _lateness(tx, event)))
+
+
+async def _lateness(tx: Tx, event: Event) -> timedelta | None:
+    """How much too late a payment or a return came, if it did. What the renter declared, and the
+    owner let be, was back when it was declared."""
+    late_by, order_id = facts.late_by(event), UUID(event.payload["order_id"])
+    since = await orders.made_at(tx.conn, order_id, late_by) if late_by else None
+    if since is None:
+        return None
+    declared = await orders.made_at(tx.conn, order_id, "declare_return")
+    return (declared or datetime.fromisoformat(event.payload["at"])) - since
 
 
 async def _credit_of_review(tx: Tx, event: Event) -> None:

@@ -1,8 +1,9 @@
 """The register of credit models in the worker: what ships is kept for replays, canaries are
-watched."""
+watched, and whoever was scored by a model that has left its seat is scored anew."""
 
 from functools import partial
 
+import asyncpg
 import structlog
 
 from handsel.foundation.core.errors import Problem
@@ -14,6 +15,8 @@ from handsel.money.payments import alerts
 log = structlog.get_logger(__name__)
 _KEEP_S = 600.0
 _WATCH_S = 3600.0
+_RESCORE_S = 10.0
+_RESCORED_AT_ONCE = 100
 
 
 def periodics(database: Database, settings: Settings) -> list[Periodic]:
@@ -21,6 +24,7 @@ def periodics(database: Database, settings: Settings) -> list[Periodic]:
     return [
         Periodic("models_kept", _KEEP_S, partial(keep_shipped, database, settings)),
         Periodic("canaries", _WATCH_S, partial(watch, database)),
+        Periodic("rescoring", _RESCORE_S, partial(rescore, database, settings)),
     ]
 
 
@@ -38,7 +42,9 @@ async def keep_shipped(database: Database, settings: Settings) -> None:
 
 
 async def watch(database: Database) -> int:
-    """Look at every canary; how many had to be rolled back. Each is told to whoever is on duty."""
+    """Look at every canary; how many had to be rolled back. Each is told to whoever is on duty.
+    Where staff were faster, it looks again at once."""
+    from handsel.people.credit.errors import ModelSeated, NothingToRollBack
 
     async def use_case(tx: Tx) -> int:
         from handsel.people.credit import canaries
@@ -50,4 +56,28 @@ async def watch(database: Database) -> int:
             alerts.raise_alert(tx, "canary_rolled_back", seen.model_id, text)
         return len(stopped)
 
-    return await database.run(use_case)
+    try:
+        return await database.run(use_case)
+    except (ModelSeated, NothingToRollBack) as error:
+        log.info("canary_gone_meanwhile", detail=error.detail)
+        return 1
+
+
+async def rescore(database: Database, settings: Settings) -> int:
+    """Score anew whose model is not seated for them any more; how many were.
+
+    It looks every ten seconds and then goes on without a pause until nobody is left. Each member
+    has a transaction of their own, and one who is being assessed is left to whoever does; one who
+    cannot be is told in the log and keeps nobody waiting.
+    """
+    from handsel.people.credit import rescoring
+
+    shelf, done = rescoring.shelf_in(settings.home), 0
+    async with database.reading() as conn:
+        members = await rescoring.due(conn, shelf, _RESCORED_AT_ONCE)
+    for member_id in members:
+        try:
+            done += await database.run(partial(rescoring.rescore, member_id=member_id, shelf=shelf))
+        except (Problem, asyncpg.DataError, ValueError) as error:
+            log.error("member_not_rescored", member=str(member_id), error=repr(error))
+    return done

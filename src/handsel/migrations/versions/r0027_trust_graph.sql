@@ -43,6 +43,12 @@ BEGIN
     IF seed.approved_at IS NOT NULL THEN
         RETURN true;
     END IF;
+    IF NOT EXISTS (SELECT FROM people.members WHERE id = seed.added_by AND is_staff) THEN
+        -- The word of somebody who has left counts no more: this one is the first of two.
+        UPDATE people.trust_seeds SET added_by = p_staff, added_at = foundation.handsel_now()
+         WHERE member_id = p_member;
+        RETURN false;
+    END IF;
     IF seed.added_by = p_staff THEN
         RAISE EXCEPTION 'seed_needs_second' USING ERRCODE = 'HS001',
             DETAIL = 'whoever proposed a seed does not approve it';

@@ -74,8 +74,77 @@ CREATE INDEX shadow_scores_of ON people.shadow_scores (model_id, as_of);
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON people.shadow_scores
     FOR EACH STATEMENT EXECUTE FUNCTION foundation.refuse_change();
 
--- A canary is watched by the decisions since it began.
+-- A canary is watched by the decisions since it began, and by the deals of those it scored.
 CREATE INDEX decisions_at ON people.decisions USING brin (decided_at);
+CREATE INDEX facts_by_order ON people.facts (order_id) WHERE order_id IS NOT NULL;
+CREATE INDEX score_snapshots_by_model ON people.score_snapshots (model_id, as_of);
+
+-- Whether a snapshot says something else than the one before it: a member's history is these alone.
+ALTER TABLE people.score_snapshots ADD COLUMN changed boolean NOT NULL DEFAULT false;
+ALTER TABLE people.score_snapshots DISABLE TRIGGER append_only;
+UPDATE people.score_snapshots s SET changed = true
+  FROM (SELECT id, (state, points, band) IS DISTINCT FROM (lag(state) OVER earlier,
+               lag(points) OVER earlier, lag(band) OVER earlier) AS differs
+          FROM people.score_snapshots
+        WINDOW earlier AS (PARTITION BY member_id, kind ORDER BY as_of)) AS w
+ WHERE w.id = s.id AND w.differs;
+ALTER TABLE people.score_snapshots ENABLE TRIGGER append_only;
+ALTER TABLE people.score_snapshots ALTER COLUMN changed DROP DEFAULT;
+CREATE INDEX score_changes ON people.score_snapshots (member_id, as_of, kind) WHERE changed;
+
+-- As in 0005, with `changed`.
+CREATE OR REPLACE FUNCTION people.record_score(
+    p_member uuid, p_as_of timestamptz, p_kind text, p_state text, p_points int, p_band text,
+    p_low int, p_high int, p_pd double precision, p_closed_deals int, p_reasons jsonb,
+    p_model_id text, p_model_sha256 text, p_vector double precision[], p_failure text,
+    p_facts_seen int, p_facts_until timestamptz) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = people, pg_temp AS $$
+DECLARE
+    before people.score_snapshots;
+BEGIN
+    SELECT * INTO before FROM people.score_snapshots s
+     WHERE s.member_id = p_member AND s.kind = p_kind AND s.as_of < p_as_of
+     ORDER BY s.as_of DESC LIMIT 1;
+    INSERT INTO people.score_snapshots (
+        member_id, as_of, kind, state, points, band, low, high, pd, closed_deals, reasons,
+        model_id, model_sha256, vector, failure, facts_seen, facts_until, recorded_at, changed)
+    VALUES (p_member, p_as_of, p_kind, p_state, p_points, p_band, p_low, p_high, p_pd,
+        p_closed_deals, p_reasons, p_model_id, p_model_sha256, p_vector, p_failure,
+        p_facts_seen, p_facts_until, foundation.handsel_now(),
+        (p_state, p_points, p_band) IS DISTINCT FROM (before.state, before.points, before.band));
+END $$;
+
+-- Which model a member's newest snapshot was asked of, so that those whose model has left its seat
+-- are found without looking at anybody else. '': no model could be used. `place`: the member's in
+-- the canary of that model; existing rows are of champions, which have none.
+CREATE TABLE people.scored_by (
+    member_id uuid NOT NULL REFERENCES people.members,
+    kind text NOT NULL CHECK (kind IN ('financial', 'social')),
+    model_id text NOT NULL,
+    place int NOT NULL CHECK (place BETWEEN 0 AND 9999),
+    PRIMARY KEY (member_id, kind)
+);
+INSERT INTO people.scored_by (member_id, kind, model_id, place)
+SELECT DISTINCT ON (s.member_id, s.kind) s.member_id, s.kind, coalesce(s.model_id, ''), 0
+  FROM people.score_snapshots s ORDER BY s.member_id, s.kind, s.as_of DESC;
+CREATE INDEX scored_by_model ON people.scored_by (kind, model_id, place);
+
+CREATE FUNCTION people.note_scored(
+    p_member uuid, p_kinds text[], p_models text[], p_places int[]) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = people, pg_temp AS $$
+    INSERT INTO people.scored_by AS s (member_id, kind, model_id, place)
+    SELECT p_member, n.kind, n.model_id, n.place
+      FROM unnest(p_kinds, p_models, p_places) AS n (kind, model_id, place)
+    ON CONFLICT (member_id, kind) DO UPDATE
+       SET model_id = excluded.model_id, place = excluded.place
+     WHERE s.model_id <> excluded.model_id
+$$;
+
+-- As `lock_credit`, without waiting: false where somebody assesses this member already.
+CREATE FUNCTION people.try_lock_credit(p_member uuid) RETURNS boolean
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = people, pg_temp AS $$
+    SELECT pg_try_advisory_xact_lock(hashtextextended(p_member::text, 72))
+$$;
 
 -- The text of each policy that a decision was made by; its version carries its hash.
 CREATE TABLE people.policies (
@@ -336,19 +405,26 @@ END $$;
 
 -- One person, at once, and always to something that has served before. Ends the canary as well,
 -- since it was judged against the champion that goes; with `p_canary` it ends the canary alone.
+-- `p_expected` is the model that was seen in the seat: of two at once, one goes back.
 CREATE FUNCTION people.roll_back_model(
-    p_kind text, p_canary boolean, p_actor uuid, p_reason text) RETURNS text[]
+    p_kind text, p_expected text, p_canary boolean, p_actor uuid, p_reason text) RETURNS text[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = people, pg_temp AS $$
 DECLARE
     seats people.model_seats;
+    seated text;
     gone people.models;
     former text;
     told text[] := '{}';
 BEGIN
     SELECT * INTO seats FROM people.model_seats s WHERE s.kind = p_kind FOR UPDATE;
-    IF seats.canary_id IS NULL AND (p_canary OR seats.champion_id IS NULL) THEN
+    seated := CASE WHEN p_canary OR seats.champion_id IS NULL THEN seats.canary_id
+                   ELSE seats.champion_id END;
+    IF seated IS NULL THEN
         PERFORM people.refuse_model('nothing_to_roll_back', 'no '
             || CASE WHEN p_canary THEN 'canary' ELSE 'registered model' END || ' serves as ' || p_kind);
+    ELSIF seated IS DISTINCT FROM p_expected THEN
+        PERFORM people.refuse_model('model_seated', coalesce(p_expected, 'nobody')
+            || ' was to be rolled back; ' || seated || ' has the seat');
     END IF;
     IF seats.canary_id IS NOT NULL THEN
         UPDATE people.model_seats s SET canary_id = NULL, canary_bps = NULL, canary_since = NULL
@@ -389,11 +465,11 @@ BEGIN
 END $$;
 
 GRANT SELECT ON people.models, people.model_events, people.model_seats, people.shadow_scores,
-    people.policies TO handsel_app;
+    people.policies, people.scored_by TO handsel_app;
 
 DO $grants$ DECLARE
     function regprocedure;
-    verbs text[] := '{keep_policy,record_shadow_score,register_model,shadow_model,judge_model,'
+    verbs text[] := '{keep_policy,record_shadow_score,note_scored,try_lock_credit,register_model,shadow_model,judge_model,'
         'approve_model,set_canary,promote_model,roll_back_model,dismiss_model}';
 BEGIN
     FOR function IN

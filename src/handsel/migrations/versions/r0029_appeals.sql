@@ -78,6 +78,12 @@ BEGIN
         RAISE EXCEPTION 'not_found' USING ERRCODE = 'HS001',
             DETAIL = 'a fact is not about this member';
     END IF;
+    IF EXISTS (SELECT FROM people.facts f
+                WHERE f.id = ANY (p_facts)
+                  AND f.counterparty_id IN (appeal.proposed_by, appeal.decided_by)) THEN
+        RAISE EXCEPTION 'appeal_counterparty' USING ERRCODE = 'HS001',
+            DETAIL = 'whoever was the other side of a fact does not take it out';
+    END IF;
     PERFORM people.lock_credit(appeal.member_id);
     SELECT greatest(foundation.handsel_now(), max(s.as_of)) INTO moment
       FROM people.score_snapshots s WHERE s.member_id = appeal.member_id;

@@ -1,5 +1,6 @@
 """A member contests a score before a person. What the staff then do: ``deciding``."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -46,12 +47,14 @@ async def file(tx: Tx, member_id: UUID, data: AppealInput) -> AppealView:
         raise Invalid(detail, errors=[{"pointer": "/text", "detail": detail}])
     facts = sorted({decode("fct", fact) for fact in data.facts})
     decision = decode("dec", data.decision_id) if data.decision_id else None
+    # First of all, as everything that decides on an appeal: what is checked below holds until the
+    # end, and of two appeals at once one is the third.
+    await tx.execute("SELECT people.lock_credit($1)", member_id)
     await check_facts(tx, member_id, facts)
     if decision and not await tx.fetchval(
         "SELECT people.is_own_decision($1, $2)", decision, member_id
     ):
         raise NotFound("there is no such decision about you")
-    await tx.execute("SELECT people.lock_credit($1)", member_id)  # of two at once one is the third
     open_now = await tx.fetchval(
         "SELECT count(*) FROM people.appeals WHERE member_id = $1 AND state = 'open'", member_id
     )
@@ -67,14 +70,19 @@ async def file(tx: Tx, member_id: UUID, data: AppealInput) -> AppealView:
         appeal_id,
         facts,
     )
-    body = {"about": data.about, "facts": facts, "decision_id": decision, "words": words}
-    audit.record(
-        tx, "credit", "appeal_filed", {"appeal_id": appeal_id, **body},
-        subject_id=member_id, actor_id=member_id,
-    )  # fmt: skip
+    body = {
+        "appeal_id": appeal_id, "about": data.about, "facts": facts, "decision_id": decision,
+        "words_sha256": sha256_of(words),
+    }  # fmt: skip
+    audit.record(tx, "credit", "appeal_filed", body, subject_id=member_id, actor_id=member_id)
     view = await one(tx, appeal_id, member_id)
     tell(tx, "filed", member_id, appeal_id, about=data.about, due_at=view.deadline_at)
     return view
+
+
+def sha256_of(words: str) -> str:
+    """What the audit chain keeps of what somebody wrote: enough to prove it, nothing to read."""
+    return hashlib.sha256(words.encode()).hexdigest()
 
 
 def tell(tx: Tx, what: str, member_id: UUID, appeal_id: UUID, **more: object) -> None:

@@ -60,13 +60,18 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def watch(tx: Tx) -> list[Watched]:
-    """Look at every canary; one that breaks a bound is rolled back here and now."""
+    """Look at every canary; one that breaks a bound is rolled back here and now.
+
+    Raises ``ModelSeated``, ``NothingToRollBack`` where staff were faster: then nothing was done.
+    """
     found = []
     for row in await tx.fetch(_CANARIES):
         seen = await _look(tx, row["kind"], row["canary_id"], row["canary_since"])
         found.append(seen)
         if seen.breach:
-            await registry.roll_back(tx, seen.kind, seen.breach, canary=True)
+            await registry.roll_back(
+                tx, seen.kind, seen.breach, canary=True, expected=seen.model_id
+            )
     return found
 
 

@@ -47,10 +47,23 @@ class AppealNeedsSecond(Conflict):
     stored = False
 
 
+class ProposalChanged(Conflict):
+    """What is proposed is no longer what you have seen: look again"""
+
+    code = "proposal_changed"
+    stored = False
+
+
 class OwnAppeal(Forbidden):
     """Nobody decides on their own appeal"""
 
     code = "own_appeal"
+
+
+class AppealCounterparty(Forbidden):
+    """Whoever was the other side of a contested fact does not decide on it"""
+
+    code = "appeal_counterparty"
 
 
 class AnswerMissing(Invalid):

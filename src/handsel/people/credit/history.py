@@ -24,8 +24,8 @@ from handsel.people.credit.views import (
 from handsel_ml.contract import SCORE_KINDS, FactKind, ScoreKind
 from handsel_ml.reasons import Language, fact_text
 
-# A change is a snapshot that differs from the one before it; the index (member, moment, kind) is
-# walked from its end, and for each row its predecessor is one step further.
+# A change is a snapshot that differs from the one before it, and the index holds nothing else; its
+# predecessor is one step further in the index of all.
 _CHANGES = """
 SELECT s.kind, s.as_of, s.state, s.points, s.band, s.model_id, s.reasons,
        b.as_of AS b_as_of, b.state AS b_state, b.points AS b_points, b.band AS b_band,
@@ -37,7 +37,7 @@ SELECT s.kind, s.as_of, s.state, s.points, s.band, s.model_id, s.reasons,
         ORDER BY p.as_of DESC LIMIT 1) AS b ON true
  WHERE s.member_id = $1 AND ($2::text IS NULL OR s.kind = $2)
    AND ($3::timestamptz IS NULL OR (s.as_of, s.kind) < ($3, $4))
-   AND (s.state, s.points, s.band) IS DISTINCT FROM (b.state, b.points, b.band)
+   AND s.changed
  ORDER BY s.as_of DESC, s.kind DESC LIMIT $5
 """
 #: What an assessment knew that the one before it did not: [before, now) of each change.

@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 
 from handsel.foundation.db.uow import Tx
-from handsel.people.credit.errors import BundleTampered, BundleUnusable, ModelUnknown
+from handsel.people.credit.errors import BundleTampered, BundleUnusable, ModelSeated, ModelUnknown
 from handsel.people.credit.queries import Reader
 from handsel_ml.bundle import read_bundle
 from handsel_ml.contract import SCORE_KINDS, ScoreKind
@@ -28,6 +28,13 @@ from handsel_ml.registry.shelf import Shelf
 from handsel_ml.serve import BUNDLES
 
 _REGISTERED = "SELECT people.register_model($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9)"
+_TO_GO = """
+SELECT CASE WHEN $2 OR s.champion_id IS NULL THEN s.canary_id ELSE s.champion_id END AS model_id,
+       (SELECT max(e.model_id) FROM people.model_events e
+         WHERE e.kind = s.kind AND e.what = 'rolled_back'
+           AND e.at > foundation.handsel_now() - interval '10 minutes') AS gone
+  FROM people.model_seats s WHERE s.kind = $1
+"""
 _CANDIDATES = """
 SELECT m.model_id, m.kind, m.trained_as_of, m.rows, m.metrics, m.shipped, m.registered_at,
        CASE WHEN m.model_id = coalesce(s.champion_id, $2::jsonb ->> m.kind) THEN 'champion'
@@ -61,7 +68,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 async def register(tx: Tx, folder: Path, shelf: Shelf, actor: UUID | None = None) -> str:
     """Enter a bundle and keep a copy of it; its id. Again, it changes nothing.
 
-    Raises ``BundleUnusable``, ``BundleTampered``.
+    Raises ``BundleUnusable`` (also for a moment of training that cannot be), ``BundleTampered``.
     """
     return await _enter(tx, folder, shelf, actor, shipped=False)
 
@@ -162,14 +169,21 @@ async def promote(tx: Tx, model_id: str, shelf: Shelf, actor: UUID | None = None
 
 
 async def roll_back(
-    tx: Tx, kind: ScoreKind, reason: str, actor: UUID | None = None, *, canary: bool = False
-) -> list[str]:
+    tx: Tx, kind: ScoreKind, reason: str, actor: UUID | None = None, *,
+    canary: bool = False, expected: str | None = None,
+) -> list[str]:  # fmt: skip
     """Back to the former champion, at once; ``canary`` ends the canary alone. Who had to go.
 
-    Asks for no file: what is wrong with those is why one rolls back. Raises ``NothingToRollBack``.
+    ``expected``: the model that was seen in the seat; where another has it, nobody goes. None for
+    whichever has it, unless one was rolled back in the last ten minutes: two who are on call at
+    once mean the same one. What it said is taken back by ``rescoring``.
+
+    Asks for no file: what is wrong with those is why one rolls back. Raises ``NothingToRollBack``,
+    ``ModelSeated``.
     """
+    expected = expected or await _to_go(tx, kind, canary)
     gone: list[str] = await tx.fetchval(
-        "SELECT people.roll_back_model($1, $2, $3, $4)", kind, canary, actor, reason
+        "SELECT people.roll_back_model($1, $2, $3, $4, $5)", kind, expected, canary, actor, reason
     )
     return gone
 
@@ -184,13 +198,14 @@ async def dismiss(
 
 async def _enter(tx: Tx, folder: Path, shelf: Shelf, actor: UUID | None, *, shipped: bool) -> str:
     try:
+        trained = _trained(read_bundle(folder)[1].as_of, tx.now)
         kept = shelf.put(folder)
     except BundleInvalid as error:
         raise _problem(error) from error
     info = kept.info
     await tx.execute(
         _REGISTERED, info.model_id, info.kind, kept.model_sha256, kept.bundle_sha256,
-        datetime.fromisoformat(info.as_of), info.rows.get("fit", 0), info.metrics, shipped, actor,
+        trained, info.rows.get("fit", 0), info.metrics, shipped, actor,
     )  # fmt: skip
     return info.model_id
 
@@ -198,6 +213,30 @@ async def _enter(tx: Tx, folder: Path, shelf: Shelf, actor: UUID | None, *, ship
 async def _shipped_of(tx: Tx, model_id: str, shelf: Shelf) -> str:
     kind = await tx.fetchval("SELECT kind FROM people.models WHERE model_id = $1", model_id)
     return (await adopt_shipped(tx, shelf))[kind]
+
+
+async def _to_go(tx: Tx, kind: ScoreKind, canary: bool) -> str | None:
+    row = await tx.fetchrow(_TO_GO, kind, canary)
+    assert row is not None
+    if row["model_id"] and row["gone"]:
+        raise ModelSeated(
+            f"{row['gone']} was rolled back a moment ago; name {row['model_id']} if it is to go too"
+        )
+    found: str | None = row["model_id"]
+    return found
+
+
+def _trained(as_of: str, now: datetime) -> datetime:
+    """The moment a bundle was trained as of: against it, later models have to be newer."""
+    try:
+        moment = datetime.fromisoformat(as_of)
+    except ValueError:
+        raise BundleInvalid("as_of_invalid", f"{as_of!r} is no moment") from None
+    if moment.tzinfo is None:
+        raise BundleInvalid("as_of_without_zone", f"{as_of!r} names no time zone")
+    if moment > now:
+        raise BundleInvalid("as_of_in_future", f"trained as of {as_of}, and it is {now:%Y-%m-%d}")
+    return moment
 
 
 def _shadow_time() -> timedelta:

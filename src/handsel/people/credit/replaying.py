@@ -104,7 +104,8 @@ class Replayer:
         for field in StoredScore.__struct_fields__:
             before, after = getattr(recorded, field), getattr(found, field)
             if field == "reasons":
-                before, after = _codes(before), _codes(after)
+                words = any(reason.text is not None for reason in recorded.reasons)
+                before, after = _codes(before, words), _codes(after, words)
             elif field == "vector":
                 names = model.info.features
                 differences += _cells(f"{where}.vector", names, before, after)
@@ -137,9 +138,10 @@ def _shipped(model_id: str) -> Model:
     raise BundleInvalid("model_unknown", "neither in the register nor shipped with this code")
 
 
-def _codes(reasons: tuple[StoredReason, ...]) -> tuple[tuple[str, int], ...]:
-    """Reasons without words: those are made when somebody reads them."""
-    return tuple((reason.code, reason.points) for reason in reasons)
+def _codes(reasons: tuple[StoredReason, ...], worded: bool) -> tuple[tuple[str, int, bool], ...]:
+    """Reasons without words: those are made when somebody reads them. ``worded``: words were
+    recorded, when nobody asked yet whether a reason is for lack of history."""
+    return tuple((r.code, r.points, r.unknown and not worded) for r in reasons)
 
 
 def _cells(

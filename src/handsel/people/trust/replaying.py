@@ -22,6 +22,13 @@ _LAST = "SELECT id FROM people.decisions ORDER BY id DESC LIMIT $1"
 _DECISION = "SELECT * FROM people.decisions WHERE id = $1"
 _POLICY = "SELECT content FROM people.policies WHERE version = $1"
 _SNAPSHOT = "SELECT * FROM people.score_snapshots WHERE id = $1"
+# Ids of snapshots and decisions carry the time at which they were made. Business time would not do:
+# it is that of a transaction's beginning, and a gate sees what ended after its own had begun.
+_NEWEST = """
+SELECT kind, id FROM people.score_snapshots
+ WHERE member_id = $1 AND as_of = (
+       SELECT max(as_of) FROM people.score_snapshots WHERE member_id = $1 AND id < $2)
+"""
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +55,7 @@ async def replay(replayer: Replayer, decision_id: UUID) -> Replay:
     compared: list[str] = []
     differences: list[Difference] = []
     for side, party in (("payer", standing.payer), ("payee", standing.payee)):
-        found, differing = await _scores(replayer, side, party)
+        found, differing = await _scores(replayer, side, party, decision_id)
         compared += found
         differences += differing
     table, wrong = await _policy(replayer, row["policy_version"])
@@ -66,13 +73,21 @@ async def replay(replayer: Replayer, decision_id: UUID) -> Replay:
 
 
 async def _scores(
-    replayer: Replayer, side: str, party: Party
+    replayer: Replayer, side: str, party: Party, decision_id: UUID
 ) -> tuple[list[str], list[Difference]]:
-    """The snapshots that one side was judged by: as the gate saw them, and made again."""
+    """The snapshots that one side was judged by: the newest, as the gate saw them, made again.
+
+    One that was being stored in the very milliseconds of the decision counts as seen: the gate may
+    not have, and that is told as a difference.
+    """
     compared: list[str] = []
     differences: list[Difference] = []
     moments: set[datetime] = set()
+    rows = await replayer.reader.fetch(_NEWEST, party.member_id, decision_id)
+    newest = {row["kind"]: row["id"] for row in rows}
     for kind, seen in (("financial", party.financial), ("social", party.social)):
+        seen_id = seen and seen.snapshot_id
+        differences += differing(f"{side}.{kind}.newest", seen_id, newest.get(kind))
         if seen is None:
             compared.append(f"{side}.{kind}: no score yet")
             continue

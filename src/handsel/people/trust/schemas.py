@@ -39,7 +39,8 @@ class Party(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one side. ``joined_at`` is None for somebody who does not exist.
 
     ``received_orders``: funded orders as a seller that were not given back, counted up to 100;
-    ``matured_labels``: outcomes that the scores of the house could be learnt from.
+    ``matured_labels``: outcomes that the scores of the house could be learnt from, counted up to
+    10,000.
     """
 
     member_id: UUID

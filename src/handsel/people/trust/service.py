@@ -221,7 +221,8 @@ async def prune(conn: asyncpg.Connection, limit: int = 5000) -> int:
 
 
 async def count_labels(conn: asyncpg.Connection) -> None:
-    """Count the outcomes that scores can be learnt from; enough of them, and scores may raise."""
+    """Count the outcomes that scores can be learnt from, up to ten thousand of each score: whether
+    there are enough is all that is asked. With enough of them scores may raise a tier."""
     await conn.execute("SELECT people.count_labels()")
 
 

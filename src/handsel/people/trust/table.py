@@ -95,9 +95,10 @@ class FirstOrders(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 class Raising(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When two good scores stand in for the orders and days of the next tier's track record: both
-    cautious ends at least ``above_floor`` points over that tier's floors, and so many labels."""
+    cautious ends at least ``above_floor`` points over that tier's floors, and so many labels. Those
+    are counted in the oldest ten thousand ends of deals (``people.count_labels``): the bound."""
 
-    matured_labels: Annotated[int, msgspec.Meta(ge=1000)]
+    matured_labels: Annotated[int, msgspec.Meta(ge=1000, le=5000)]
     above_floor: Annotated[int, msgspec.Meta(ge=0, le=200)]
 
 

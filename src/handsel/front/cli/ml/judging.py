@@ -49,7 +49,7 @@ def gates(
 
 def replay(
     decision: Annotated[str, typer.Argument(help="dec_…; without it, the newest ones.")] = "",
-    last: Annotated[int, typer.Option(help="How many of the newest.", min=1)] = 1,
+    last: Annotated[int, typer.Option(help="How many of the newest.", min=1, max=10_000)] = 1,
     as_json: Json = False,
 ) -> None:
     """Make decisions again out of facts, models and policy; exit status 1 where a bit differs."""
@@ -85,6 +85,7 @@ def _judge(
     from handsel.people.credit import registry
     from handsel_ml.errors import CreditError
     from handsel_ml.model import Model as Loaded
+    from handsel_ml.registry.gates import check_explained
     from handsel_ml.registry.judging import judge_in_town, judge_on_facts
 
     async def look(tx: "Tx", shelf: "Shelf") -> tuple[Loaded, Loaded]:
@@ -94,6 +95,7 @@ def _judge(
 
     challenger, champion = run(look)
     try:
+        check_explained(challenger.info, explained)
         with step(f"Judging {model_id}"):
             if facts is None:
                 table = judge_in_town(challenger, champion, explained)

@@ -19,8 +19,12 @@ def add_to(app: typer.Typer) -> None:
 
 
 def quarter(
-    seed: Annotated[int, typer.Option(help="The town, to the last deal.")] = 1,
-    members: Annotated[int, typer.Option(min=100, help="How many live in it.")] = 8000,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31 - 2, help="The town, to the last deal.")
+    ] = 1,
+    members: Annotated[
+        int, typer.Option(min=100, max=1_000_000, help="How many live in it.")
+    ] = 8000,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Simulate a quarter with late labels, train again at its end, judge the next month."""

@@ -112,6 +112,8 @@ def canary(
     staff: Staff = "",
 ) -> None:
     """Score a share of the members by a challenger that is ready."""
+    if not 0.01 <= share <= 50:  # nor NaN
+        raise UserError(f"A canary scores 0.01 to 50 percent of the members, not {share:g}.")
 
     async def work(tx: "Tx", shelf: "Shelf") -> None:
         from handsel.people.credit import registry
@@ -136,6 +138,7 @@ def promote(model: Model, staff: Staff = "") -> None:
 
 def rollback(
     kind: Kind,
+    model: Annotated[str, typer.Option(help="The one to go; refused if another serves.")] = "",
     only_canary: Annotated[bool, typer.Option("--canary", help="End the canary alone.")] = False,
     reason: Annotated[str, typer.Option(help="For the record.")] = "",
     staff: Staff = "",
@@ -146,7 +149,9 @@ def rollback(
         from handsel.people.credit import registry
 
         by = await member(tx, staff)
-        gone = await registry.roll_back(tx, kind, reason, by, canary=only_canary)
+        gone = await registry.roll_back(
+            tx, kind, reason, by, canary=only_canary, expected=model or None
+        )
         return gone, await registry.champion_of(tx, kind, shelf)
 
     gone, champion = run(work)

@@ -56,16 +56,24 @@ def report(
         raise UserError(f"The report needs {error.name}: pip install 'handsel[train]'.") from None
     bundles = _bundles(folder)
     place = to or (load().home / "models" if bundles == BUNDLES else bundles)
+    if place.exists() and not place.is_dir():
+        raise UserError(f"{place} is no folder to write a report into.")
     try:
         with step("Judging the credit models"):
             runs, gates = _judged(bundles, champion)
             found = findings(runs)
         with step("Writing the report"):
+            texts = {
+                FILE: page(found, title=title, gates=gates),
+                "MODEL_CARD.md": card(found),
+            }
             place.mkdir(parents=True, exist_ok=True)
-            (place / FILE).write_text(page(found, title=title, gates=gates), encoding="utf-8")
-            (place / "MODEL_CARD.md").write_text(card(found), encoding="utf-8")
+            for name, text in texts.items():
+                (place / name).write_text(text, encoding="utf-8")
     except CreditError as error:
         raise UserError(f"The models were not judged: {error}") from None
+    except OSError as error:
+        raise UserError(f"No report can be written to {place}: {error.strerror}.") from None
     print(place / FILE)
     print(place / "MODEL_CARD.md")
 

@@ -13,6 +13,8 @@ from handsel.front.cli.console import Say, step
 
 if TYPE_CHECKING:
     from handsel_ml.config import TrainingConfig
+    from handsel_ml.contract import ScoreKind
+    from handsel_ml.model import Model
     from handsel_ml.train import TrainingReport
 
 _Moment = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], show_default=False)]
@@ -44,16 +46,22 @@ def train(
     """Train both scores, judge them on later deals, and write bundles, report and model card."""
     from handsel_ml.config import TOWN_CONFIG, read_config
     from handsel_ml.errors import CreditError
+    from handsel_ml.output import check_place
+    from handsel_ml.serve import BUNDLES, load_models
 
     folder = out or load().home / "models" / "candidate"
     try:
+        check_place(folder)
+        champions = load_models(champion or BUNDLES)
         chosen = read_config(config or TOWN_CONFIG)
+        if facts is not None:
+            chosen = msgspec.structs.replace(chosen, town=None)
         chosen = _dated(chosen, trained_as_of, judged_as_of)
         with step("Training the credit models") as progress:
             made = _train(chosen, facts, folder, progress)
         if report:
             with step("Writing the report") as progress:
-                _report(made, chosen, champion, folder, progress)
+                _report(made, chosen, champions, folder, progress)
     except CreditError as error:
         raise UserError(f"The models were not trained: {error}") from None
     for kind, where in made.folders.items():
@@ -65,12 +73,15 @@ def train(
 def _dated(
     config: "TrainingConfig", trained: datetime | None, judged: datetime | None
 ) -> "TrainingConfig":
-    """With other moments of training and judging: midnight, UTC."""
+    """With other moments of training and judging: midnight, UTC. Raises `TrainingRefused`."""
     from datetime import UTC
+
+    from handsel_ml.config import checked
 
     moments = {"trained_as_of": trained, "judged_as_of": judged}
     given = {name: at.replace(tzinfo=UTC) for name, at in moments.items() if at is not None}
-    return msgspec.structs.replace(config, split=msgspec.structs.replace(config.split, **given))
+    split = msgspec.structs.replace(config.split, **given)
+    return checked(msgspec.structs.replace(config, split=split), "with the dates given")
 
 
 def _train(
@@ -88,7 +99,7 @@ def _train(
 def _report(
     made: "TrainingReport",
     config: "TrainingConfig",
-    champion: Path | None,
+    champions: "dict[ScoreKind, Model]",
     folder: Path,
     progress: Say,
 ) -> None:
@@ -96,9 +107,8 @@ def _report(
     from handsel_ml.report.page import write_report
     from handsel_ml.report.runs import run_of
     from handsel_ml.rows import slices
-    from handsel_ml.serve import BUNDLES, load_bundle, load_models
+    from handsel_ml.serve import load_bundle
 
-    champions = load_models(champion or BUNDLES)
     runs = {}
     for kind, rows in made.rows.items():
         progress(f"{kind}: judging")
