@@ -8,12 +8,12 @@ from typer.testing import CliRunner, Result
 
 from handsel.foundation.core.errors import UserError
 from handsel.foundation.db.uow import Database
-from handsel.front.cli.commands import staff
+from handsel.front.cli.staff import app
 from tests.factories.members import create_member
 
 
 async def run(*arguments: str) -> Result:
-    return await asyncio.to_thread(CliRunner().invoke, staff, arguments)
+    return await asyncio.to_thread(CliRunner().invoke, app, arguments)
 
 
 async def test_appointed_dismissed_and_both_in_the_audit_chain(

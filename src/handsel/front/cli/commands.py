@@ -9,7 +9,7 @@ import typer
 
 from handsel.foundation.core.errors import UserError
 from handsel.foundation.core.settings import load
-from handsel.front.cli import appeals, ml
+from handsel.front.cli import appeals, ml, staff
 from handsel.front.cli.faults import sentence
 
 #: A child of the supervisor: the database is ready, and it ends with this process id.
@@ -25,7 +25,6 @@ app = typer.Typer(
 db = typer.Typer(help="The database: start, stop, look, migrate, delete.", no_args_is_help=True)
 importing = typer.Typer(help="Bring real data in.", no_args_is_help=True)
 process = typer.Typer(help="The order processes.", no_args_is_help=True)
-staff = typer.Typer(help="Who works here.", no_args_is_help=True)
 claims = typer.Typer(help="Protection claims, for staff.", no_args_is_help=True)
 ledger = typer.Typer(help="The books: export, journal, closing a month.", no_args_is_help=True)
 app.add_typer(db, name="db")
@@ -34,7 +33,7 @@ app.add_typer(ml.app, name="ml")
 app.add_typer(process, name="process")
 app.add_typer(ledger, name="ledger")
 app.add_typer(claims, name="claims")
-app.add_typer(staff, name="staff")
+app.add_typer(staff.app, name="staff")
 app.add_typer(appeals.app, name="appeals")
 
 
@@ -268,37 +267,6 @@ def close_month(
 
 _Claim = Annotated[str, typer.Argument(help="Its id: clm_…", show_default=False)]
 _Staff = Annotated[str, typer.Option("--as", help="Your handle.", show_default=False)]
-
-
-@staff.command("list")
-def list_staff() -> None:
-    """The members of staff, a handle each line."""
-    from handsel.front.cli.database import open_database
-    from handsel.front.cli.staff import list_staff
-
-    print(*list_staff(open_database(load())), sep="\n")
-
-
-@staff.command()
-def appoint(handle: Annotated[str, typer.Argument(help="A member.")]) -> None:
-    """Make a member one of the staff."""
-    _set_staff(handle, staff=True)
-
-
-@staff.command()
-def dismiss(handle: Annotated[str, typer.Argument(help="A member of staff.")]) -> None:
-    """Make one of the staff a member like any other."""
-    _set_staff(handle, staff=False)
-
-
-def _set_staff(handle: str, *, staff: bool) -> None:
-    from handsel.front.cli.console import say
-    from handsel.front.cli.database import open_database
-    from handsel.front.cli.staff import set_staff
-
-    changed = set_staff(open_database(load()), handle, staff=staff)
-    now = "is" if staff else "is not"
-    say(f"{handle} {now} one of the staff{'' if changed else ' already' if staff else ''}.")
 
 
 @claims.command("list")
