@@ -25,5 +25,7 @@ def run_in(url: str, work: Callable[[Tx], Awaitable[T]], *, role: str = APP_ROLE
     try:
         return asyncio.run(run())
     except Problem as problem:
-        said = problem.detail[:1].upper() + problem.detail[1:]
+        first, said = problem.detail.split(" ", 1)[0], problem.detail
+        if first.isalpha():  # an id is left as it is
+            said = said[:1].upper() + said[1:]
         raise UserError(f"{said} ({problem.code}).") from None
