@@ -23,11 +23,10 @@ demo: install ## Drive the running service through the main job
 	@exec $(BIN)/handsel demo
 
 # Every command is a process, and uv installs no bytecode: where none may be written, each of them
-# would compile all that it imports. Files are taken in their order: by default those with few tests come
-# last, and the longest test, of two in its file, would run alone at the end.
+# would compile all that it imports.
 test: lint types contracts ## Lint, types, import contracts, all tests
 	@$(BIN)/python -m compileall -qq -j 0 .venv/lib src ml search tests
-	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -q -n 2 --dist loadfile
 
 lint: install ## Style and likely faults
 	$(BIN)/ruff check
