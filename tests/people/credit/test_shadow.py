@@ -12,7 +12,8 @@ import pytest
 from handsel.foundation.core.settings import Settings
 from handsel.foundation.db.uow import Database, Tx
 from handsel.front.worker import models as worker
-from handsel.people.credit import canaries, registry, rescoring, service
+from handsel.people.credit import canaries, registry, service
+from handsel.people.credit.models import shelf_in
 from handsel.people.credit.schemas import Snapshot
 from handsel_ml.contract import Fact, FactKind, micros
 from handsel_ml.registry.policy import registry_policy
@@ -215,7 +216,7 @@ async def home(database: Database, settings: Settings) -> Shelf:
     await empty_seats(database)
     while await worker.rescore(database, settings):
         pass
-    return rescoring.shelf_in(settings.home)
+    return shelf_in(settings.home)
 
 
 async def serves(database: Database, shelf: Shelf, folder: Path, shift: float) -> str:

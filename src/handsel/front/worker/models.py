@@ -32,9 +32,9 @@ async def keep_shipped(database: Database, settings: Settings) -> None:
     """Enter the models that ship with the code into the register, whoever serves, so that what they
     decide can be replayed when other code has come. A full disk stops no other work."""
     from handsel.people.credit import registry
-    from handsel_ml.registry.shelf import Shelf
+    from handsel.people.credit.models import shelf_in
 
-    shelf = Shelf(settings.home / "models" / "registry")
+    shelf = shelf_in(settings.home)
     try:
         await database.run(lambda tx: registry.adopt_shipped(tx, shelf))
     except (Problem, OSError) as error:
@@ -71,8 +71,9 @@ async def rescore(database: Database, settings: Settings) -> int:
     cannot be is told in the log and keeps nobody waiting.
     """
     from handsel.people.credit import rescoring
+    from handsel.people.credit.models import shelf_in
 
-    shelf, done = rescoring.shelf_in(settings.home), 0
+    shelf, done = shelf_in(settings.home), 0
     async with database.reading() as conn:
         members = await rescoring.due(conn, shelf, _RESCORED_AT_ONCE)
     for member_id in members:

@@ -72,11 +72,16 @@ def models_in(root: Path = BUNDLES) -> Models:
         return _unusable(error)
 
 
+def shelf_in(home: Path) -> Shelf:
+    """The shelf of the house that lives in this folder."""
+    return Shelf(home / "models" / "registry")
+
+
 @cache
 def home_shelf() -> Shelf:
     """The shelf of this house. Looked up where it is needed: whoever refreshes a score is told of
     neither settings nor files, and most houses never have a model of their own."""
-    return Shelf(load().home / "models" / "registry")
+    return shelf_in(load().home)
 
 
 async def serving(reader: Reader, shelf: Shelf | None = None) -> Serving:

@@ -10,7 +10,6 @@ still are left alone: the champion serves.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from uuid import UUID
 
 from handsel.foundation.db.uow import Tx
@@ -36,11 +35,6 @@ _DUE = "UNION ALL".join(
     )
 )
 _ASKED = "SELECT kind, model_id, place FROM people.scored_by WHERE member_id = $1"
-
-
-def shelf_in(home: Path) -> Shelf:
-    """The shelf of a house."""
-    return Shelf(home / "models" / "registry")
 
 
 async def due(reader: Reader, shelf: Shelf, count: int) -> Sequence[UUID]:

@@ -40,8 +40,8 @@ def run(work: "Work[T]") -> T:
     """One transaction over this house's database and shelf."""
     from handsel.front.cli.database import open_database
     from handsel.front.cli.transaction import run_in
-    from handsel_ml.registry.shelf import Shelf
+    from handsel.people.credit.models import shelf_in
 
     settings = load()
-    shelf = Shelf(settings.home / "models" / "registry")
+    shelf = shelf_in(settings.home)
     return run_in(open_database(settings), lambda tx: work(tx, shelf))
